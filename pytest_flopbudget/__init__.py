@@ -1,0 +1,35 @@
+"""Compute-budget regression tests for PyTorch; the public names, imported when they are used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_flopbudget.errors import FlopBudgetError as FlopBudgetError
+    from pytest_flopbudget.measure import profile_model as profile_model
+    from pytest_flopbudget.measure.formulas import register_flop_formula as register_flop_formula
+    from pytest_flopbudget.profile import Environment as Environment
+    from pytest_flopbudget.profile import LayerProfile as LayerProfile
+    from pytest_flopbudget.profile import ModelProfile as ModelProfile
+
+_HOMES = {
+    "Environment": "profile",
+    "FlopBudgetError": "errors",
+    "LayerProfile": "profile",
+    "ModelProfile": "profile",
+    "profile_model": "measure",
+    "register_flop_formula": "measure.formulas",
+}
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

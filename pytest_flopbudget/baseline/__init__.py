@@ -1,0 +1,1 @@
+"""Baselines: stored profiles, one YAML file per budget."""

@@ -1,0 +1,115 @@
+"""Baseline files to records, with exact errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.baseline import nodes
+from pytest_flopbudget.baseline.record import COSTS, FORMAT, TIMES, Baseline, LatencyEntry, OwnCost
+from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.values import ENGINES, MODES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_flopbudget.baseline.nodes import Node
+
+REQUIRED = ("format", "test", "model", "inputs", "mode", "engine", "total", "own")
+OPTIONAL = ("thop", "ignored", "latency")
+FIELDS = {stored: (field, scale) for field, (stored, scale) in COSTS.items()}
+
+
+def read(file: Path, shown: str) -> Baseline | None:
+    """Read a baseline, or return `None` where there is none; messages call it `shown`.
+
+    Raises:
+        BaselineError: the file is not a valid baseline; it says where and why.
+    """
+    try:
+        size = file.stat().st_size
+        if size > nodes.MAX_BYTES:
+            raise BaselineError(f"{shown}: expected at most {nodes.MAX_BYTES} bytes, found {size}")
+        text = file.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        raise BaselineError(f"{shown}: expected UTF-8, found byte {error.start} is not") from None
+    except OSError as error:
+        raise BaselineError(f"{shown}: cannot be read: {error.strerror}") from None
+    return parse(text, shown)
+
+
+def parse(text: str, file: str) -> Baseline:
+    """Parse the text of a baseline.
+
+    Raises:
+        BaselineError: it is not valid.
+    """
+    root = nodes.parse(text, file)
+    written = root.entries().get("format")
+    if written is not None and written.number() != FORMAT:
+        raise written.fail(f"format {FORMAT}, which this version reads")
+    keys = root.mapping(REQUIRED, OPTIONAL)
+    baseline = Baseline(
+        test=keys["test"].text(),
+        model=keys["model"].text(),
+        inputs=keys["inputs"].texts(),
+        mode=keys["mode"].one_of(MODES),
+        engine=keys["engine"].one_of(ENGINES),
+        counter=keys["thop"].text() if "thop" in keys else None,
+        total=_costs(keys["total"].mapping(optional=FIELDS)),
+        own={path: _own(node) for path, node in keys["own"].entries().items()},
+        ignored=keys["ignored"].texts() if "ignored" in keys else (),
+        latency=_latency(keys["latency"]) if "latency" in keys else {},
+        lines=dict(_lines(root)),
+    )
+    _check_sums(baseline, keys["total"])
+    return baseline
+
+
+def _own(node: Node) -> OwnCost:
+    keys = node.mapping(["type"], FIELDS)
+    return OwnCost(type=keys.pop("type").text(), costs=_costs(keys))
+
+
+def _costs(keys: dict[str, Node]) -> dict[str, int]:
+    return {FIELDS[key][0]: node.number(FIELDS[key][1]) for key, node in keys.items()}
+
+
+def _latency(node: Node) -> dict[str, LatencyEntry]:
+    return {environment: _entry(entry) for environment, entry in node.entries().items()}
+
+
+def _entry(node: Node) -> LatencyEntry:
+    keys = node.mapping(["torch", "total_ms"], ["gflops", *TIMES[1:], "layers"])
+    layers = keys["layers"].entries() if "layers" in keys else {}
+    return LatencyEntry(
+        torch=keys["torch"].text(),
+        flops=keys["gflops"].number(10**9) if "gflops" in keys else None,
+        times={key: _milliseconds(keys[key]) for key in TIMES if key in keys},
+        layers={path: _milliseconds(layer) for path, layer in layers.items()},
+    )
+
+
+def _milliseconds(node: Node) -> float:
+    return node.number(10**9) / 10**9
+
+
+def _check_sums(baseline: Baseline, total: Node) -> None:
+    for cost, stated in baseline.total.items():
+        stored, scale = COSTS[cost]
+        added = baseline.total_of("", cost)
+        if added != stated:
+            node = total.entries()[stored]
+            raise node.fail(
+                f"the sum of `own`, {added if scale == 1 else added / scale}",
+                f"{node.text()}, as after a merge that took both sides",
+            )
+
+
+def _lines(node: Node, *location: str) -> list[tuple[tuple[str, ...], int]]:
+    lines = [(location, node.line)]
+    if isinstance(node.value, dict):
+        for key, child in node.value.items():
+            lines += _lines(child, *location, key)
+    return lines

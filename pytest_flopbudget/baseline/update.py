@@ -1,0 +1,167 @@
+"""What `--update-budgets` makes of a baseline: a pure function of the old one and a profile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.baseline.record import COSTS, Baseline, LatencyEntry, OwnCost
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from pytest_flopbudget.profile import LayerProfile, ModelProfile
+    from pytest_flopbudget.terms import Terms
+
+COSTS_OF = {"params": ("params",), "gflops": ("flops", "forward_flops", "backward_flops")}
+SHOWN_SHARE = 0.01  # a layer's part of the latency from which it is stored
+
+
+class Change(Enum):
+    """What an update did to a baseline."""
+
+    CREATED = "created"
+    RAISED = "raised"
+    TIGHTENED = "tightened"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+
+
+def updated(
+    old: Baseline | None, profile: ModelProfile, terms: Terms, test: str, *, adds_latency: bool
+) -> Baseline:
+    """Merge what was measured into a baseline; what was not keeps its stored value.
+
+    A baseline for other inputs, or another mode or engine, is started anew.
+    """
+    if old is not None and differences(old, profile):
+        old = None
+    measured = [cost for key in terms.metrics for cost in COSTS_OF.get(key, ())]
+    measured = [cost for cost in measured if getattr(profile, cost) is not None]
+    own = _own(old, profile, measured)
+    new = Baseline(
+        test=test,
+        model=profile.model,
+        inputs=profile.inputs,
+        mode=profile.mode,
+        engine=profile.engine,
+        counter=profile.counter,
+        total=_total(old, profile, measured),
+        own=own,
+        ignored=_ignored(profile, terms),
+        latency={} if old is None else dict(old.latency),
+    )
+    if "latency" in terms.metrics and profile.latency_ms is not None and profile.environment:
+        entry = _entry(new, profile, profile.latency_ms, profile.environment.torch)
+        key, adds = profile.environment.key, adds_latency or old is None
+        new = _with_entry(new, key, entry, terms.tolerance["latency"], adds=adds)
+    return new
+
+
+def differences(baseline: Baseline, profile: ModelProfile) -> list[tuple[str, str, str]]:
+    """List in what a baseline was made otherwise: (what, baseline, profile)."""
+    pairs = [
+        ("engine", baseline.engine, profile.engine),
+        ("mode", baseline.mode, profile.mode),
+        ("inputs", ", ".join(baseline.inputs), ", ".join(profile.inputs)),
+    ]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def change(old: Baseline | None, new: Baseline) -> Change:
+    """Say what an update does; a baseline with any figure raised is raised."""
+    if old is None:
+        return Change.CREATED
+    if old == new:
+        return Change.UNCHANGED
+    pairs: list[tuple[float, float]] = [
+        (old.total.get(cost, 0), value) for cost, value in new.total.items()
+    ]
+    for environment, entry in new.latency.items():
+        if environment in old.latency:
+            pairs.append((old.latency[environment].times["total_ms"], entry.times["total_ms"]))
+    pairs += [
+        (old.own[path].costs.get(cost, 0), value)
+        for path, own in new.own.items()
+        if path in old.own
+        for cost, value in own.costs.items()
+    ]
+    raised = any(after > before for before, after in pairs)
+    return Change.RAISED if raised else Change.TIGHTENED
+
+
+def _total(old: Baseline | None, profile: ModelProfile, measured: list[str]) -> dict[str, int]:
+    stored = {} if old is None else old.total
+    both = {**stored, **{cost: getattr(profile, cost) for cost in measured}}
+    return {cost: both[cost] for cost in COSTS if cost in both}
+
+
+def _own(old: Baseline | None, profile: ModelProfile, measured: list[str]) -> dict[str, OwnCost]:
+    """Own costs in the order of the profile; layers it lacks that keep a cost come last."""
+    stored = {} if old is None else old.own
+    kept = [cost for cost in COSTS if old is not None and cost in old.total.keys() - set(measured)]
+    layers = {layer.path: layer for layer in profile.layers}
+    own = {}
+    for path in [*layers, *(path for path in stored if path not in layers)]:
+        layer = layers.get(path)
+        before = stored[path].costs if path in stored else {}
+        costs = {cost: before.get(cost, 0) for cost in kept}
+        costs |= {cost: _own_cost(layer, cost) for cost in measured}
+        if any(costs.values()):
+            kind = layer.type if layer is not None else stored[path].type
+            own[path] = OwnCost(type=kind, costs={c: costs[c] for c in COSTS if c in costs})
+    return own
+
+
+def _own_cost(layer: LayerProfile | None, cost: str) -> int:
+    return 0 if layer is None else getattr(layer, f"own_{cost}") or 0
+
+
+def _ignored(profile: ModelProfile, terms: Terms) -> tuple[str, ...]:
+    ran = {uncounted.operator for uncounted in profile.uncounted}
+    return tuple(sorted(ran & set(terms.ignore_ops)))
+
+
+def _with_entry(
+    new: Baseline, key: str, entry: LatencyEntry, tolerance: Fraction, *, adds: bool
+) -> Baseline:
+    """Refresh the entry of an environment, or add it where that is asked for."""
+    before = new.latency.get(key)
+    if _moved(before, entry, tolerance) if before is not None else adds:
+        return replace(new, latency={**new.latency, key: entry})
+    return new
+
+
+def _moved(before: LatencyEntry, after: LatencyEntry, tolerance: Fraction) -> bool:
+    """Tell whether an entry deserves a new line: noise alone must not make a diff."""
+    if (before.torch, before.flops) != (after.torch, after.flops):
+        return True
+    old, new = before.times["total_ms"], after.times["total_ms"]
+    return abs(new - old) > old * float(tolerance) / 3
+
+
+def _entry(new: Baseline, profile: ModelProfile, total_ms: float, torch: str) -> LatencyEntry:
+    times = {
+        "total_ms": total_ms,
+        "forward_ms": profile.forward_latency_ms,
+        "backward_ms": profile.backward_latency_ms,
+    }
+    layers = {
+        layer.path: layer.latency_ms
+        for layer in profile.layers
+        if layer.path
+        and layer.latency_ms is not None
+        and layer.latency_ms >= SHOWN_SHARE * total_ms
+    }
+    return LatencyEntry(
+        torch=torch,
+        flops=new.total.get("flops", profile.flops),
+        times={key: _rounded(value) for key, value in times.items() if value is not None},
+        layers={path: _rounded(value) for path, value in layers.items()},
+    )
+
+
+def _rounded(time_ms: float) -> float:
+    """Round as the file does, so that what is written is what is compared."""
+    return float(f"{time_ms:.3e}")

@@ -1,0 +1,107 @@
+"""Records to the text of baseline files: the same record, the same bytes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.baseline.nodes import scalar
+from pytest_flopbudget.baseline.record import COSTS, FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytest_flopbudget.baseline.record import Baseline, LatencyEntry
+
+HEADER = "# Baseline of pytest-flopbudget: update it with `pytest --update-budgets`."
+
+
+def text_of(baseline: Baseline) -> str:
+    """Write a baseline as YAML: one line per layer, in the order of the record."""
+    return "\n".join(_lines(baseline)) + "\n"
+
+
+def write(file: Path, text: str) -> None:
+    """Replace a file in one step: whatever happens, it is the old one or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(_mode(file))
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _mode(file: Path) -> int:
+    """Keep the permissions of an existing file; a new one gets what the user's mask allows."""
+    if file.exists():
+        return file.stat().st_mode
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _lines(baseline: Baseline) -> Iterator[str]:
+    yield HEADER
+    yield f"format: {FORMAT}"
+    yield f"test: {scalar(baseline.test)}"
+    yield f"model: {scalar(baseline.model)}"
+    yield f"inputs: [{', '.join(scalar(text, flow=True) for text in baseline.inputs)}]"
+    yield f"mode: {baseline.mode}"
+    yield f"engine: {baseline.engine}"
+    if baseline.counter:
+        yield f"thop: {scalar(baseline.counter)}"
+    if baseline.ignored:
+        yield f"ignored: [{', '.join(scalar(text, flow=True) for text in baseline.ignored)}]"
+    yield f"total: {{{', '.join(_costs(baseline.total))}}}"
+    yield "own:   # layers that cost nothing are left out" if baseline.own else "own: {}"
+    for path, own in baseline.own.items():
+        inner = [f"type: {scalar(own.type, flow=True)}", *_costs(own.costs)]
+        yield f"  {scalar(path)}: {{{', '.join(inner)}}}"
+    if baseline.latency:
+        yield "latency:"
+        for environment, entry in baseline.latency.items():
+            yield f"  {scalar(environment)}:"
+            yield from _entry(entry)
+
+
+def _costs(costs: Mapping[str, int]) -> Iterator[str]:
+    for field, (stored, scale) in COSTS.items():
+        if field in costs:
+            yield f"{stored}: {_number(costs[field], scale)}"
+
+
+def _entry(entry: LatencyEntry) -> Iterator[str]:
+    yield f"    torch: {scalar(entry.torch)}"
+    if entry.flops is not None:
+        yield f"    gflops: {_number(entry.flops, 10**9)}"
+    for key, time_ms in entry.times.items():
+        yield f"    {key}: {milliseconds(time_ms)}"
+    if entry.layers:
+        yield "    layers:   # of 1 % and more"
+        for path, time_ms in entry.layers.items():
+            yield f"      {scalar(path)}: {milliseconds(time_ms)}"
+
+
+def milliseconds(time_ms: float) -> str:
+    """Write a time with four digits and no exponent."""
+    rounded = Decimal(f"{time_ms:.3e}")
+    return _trimmed(f"{rounded:.9f}")
+
+
+def _number(count: int, scale: int) -> str:
+    """Write a count in stored units with every digit and no exponent."""
+    whole, rest = divmod(count, scale)
+    return _trimmed(f"{whole}.{rest:0{len(str(scale)) - 1}d}") if rest else str(whole)
+
+
+def _trimmed(decimal: str) -> str:
+    return decimal.rstrip("0").rstrip(".")

@@ -1,0 +1,84 @@
+"""What was collected, to know which baselines are stale: those whose test is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.fixture import node_id
+from pytest_flopbudget.names import TestId
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_flopbudget.settings import Settings
+
+OUTPUT = "flop_budget_collected"  # what a worker sends to the controller
+
+
+class Collected:
+    """The tests that exist, and the files of which only a part was looked at."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._tests: set[str] = set()  # before any deselection
+        self._partial: set[str] = set()
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self._tests.add(node_id(item))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if not report.passed:
+            self._partial.add(TestId.parse(report.nodeid).file)
+
+    def pytest_sessionfinish(self) -> None:
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput[OUTPUT] = [sorted(self._tests), sorted(self._partial)]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        tests, partial = getattr(node, "workeroutput", {}).get(OUTPUT, ((), ()))
+        self._tests.update(tests)
+        self._partial.update(partial)
+
+    def stale(self, settings: Settings) -> list[str]:
+        """List the stale baselines, relative to the budget folder."""
+        root = self._config.rootpath
+        whole = self._whole_files()
+        stale = []
+        for file in sorted(settings.directory.rglob("*.yaml")):
+            test = _test_of(file)
+            if test is None or test in self._tests:
+                continue
+            home = TestId.parse(test).file
+            if home in whole or not (root / home).exists():
+                stale.append(file.relative_to(settings.directory).as_posix())
+        return stale
+
+    def _whole_files(self) -> set[str]:
+        """Return the files that were collected from end to end."""
+        if self._config.getoption("lf", default=False):
+            return set()
+        named = {arg.partition("::")[0] for arg in self._config.args if "::" in arg}
+        by_node = {self._relative(file) for file in named}
+        return {TestId.parse(test).file for test in self._tests} - self._partial - by_node
+
+    def _relative(self, argument: str) -> str:
+        path = self._config.invocation_params.dir / argument
+        try:
+            return path.resolve().relative_to(self._config.rootpath.resolve()).as_posix()
+        except ValueError:
+            return argument
+
+
+def _test_of(file: Path) -> str | None:
+    """Read the test that a baseline names in its head; an invalid file is nobody's."""
+    from pytest_flopbudget.baseline.nodes import parse
+
+    try:
+        head = file.read_text(encoding="utf-8").partition("\ntotal:")[0]
+        return parse(head, str(file)).entries()["test"].text()
+    except (BaselineError, KeyError, OSError, UnicodeDecodeError):
+        return None

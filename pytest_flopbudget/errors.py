@@ -1,0 +1,48 @@
+"""Every error that a user can meet, one class per cause; each is one sentence, then a hint."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class FlopBudgetError(Exception):
+    """The base of all errors of this plugin: what is wrong, and what to do about it."""
+
+    def __init__(self, sentence: str, hint: str = "") -> None:
+        super().__init__(sentence, hint)
+        self.sentence = sentence
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.sentence}\n\nhint: {self.hint}" if self.hint else self.sentence
+
+
+class SettingsError(FlopBudgetError):
+    """An option, an ini value or a marker argument has a name or a value that does not exist."""
+
+
+class BudgetNameError(FlopBudgetError):
+    """Two budgets claim one name, hence one baseline file."""
+
+
+class BaselineError(FlopBudgetError):
+    """A baseline file cannot be read, or was made for something else."""
+
+
+class MeasureError(FlopBudgetError):
+    """A model could not be profiled."""
+
+
+def one_of(names: Iterable[str]) -> str:
+    """List `names` for a message: `` `a`, `b`, `c` ``."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Suggest the valid name that a misspelt one probably meant, or nothing."""
+    matches = get_close_matches(name, list(names), n=1)
+    return f"did you mean `{matches[0]}`?" if matches else ""

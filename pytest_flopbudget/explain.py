@@ -1,0 +1,142 @@
+"""The cause of a change: which layers account for it, in the order of their share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.metrics import METRICS, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.profile import ModelProfile
+
+
+class Kind(Enum):
+    """What happened to a layer."""
+
+    GROWN = "grown"
+    SHRUNK = "shrunk"
+    NEW = "new"
+    MISSING = "missing"
+    RENAMED = "renamed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerChange:
+    """How one layer's own cost differs from the baseline, in base units."""
+
+    kind: Kind
+    path: str
+    type: str
+    before: Fraction
+    after: Fraction
+    calls: int | None = None
+    former_path: str | None = None  # of a renamed layer
+
+    @property
+    def growth(self) -> Fraction:
+        """How much more the layer costs than before."""
+        return self.after - self.before
+
+
+def changes(metric: Metric, profile: ModelProfile, baseline: Baseline) -> list[LayerChange]:
+    """List the layers whose cost changed: the largest growth first, then the largest saving."""
+    if metric.key == "latency":
+        found = _latency_changes(profile, baseline)
+    else:
+        found = _cost_changes(metric, profile, baseline)
+    return sorted((c for c in found if c.growth), key=lambda change: -change.growth)
+
+
+def renamed(profile: ModelProfile, baseline: Baseline) -> dict[str, str]:
+    """Match new paths with missing ones: same type, same costs, between the same neighbours."""
+    costly = [layer for layer in profile.layers if layer.own_params or layer.own_flops]
+    now = [(layer.path, (layer.type, layer.own_params, layer.own_flops)) for layer in costly]
+    before = [
+        (path, (own.type, own.costs.get("params", 0), own.costs.get("flops")))
+        for path, own in baseline.own.items()
+    ]
+    shared = {path for path, _ in now} & {path for path, _ in before}
+    missing: dict[object, list[str]] = {}
+    for path, place in _places(before, shared):
+        missing.setdefault(place, []).append(path)
+    pairs = {}
+    for path, place in _places(now, shared):
+        if missing.get(place):
+            pairs[path] = missing[place].pop(0)
+    return pairs
+
+
+def _places(
+    layers: Iterable[tuple[str, tuple[str, int, int | None]]], shared: set[str]
+) -> Iterable[tuple[str, object]]:
+    """Pair each layer whose path is not shared with its last shared neighbour and its cost."""
+    neighbour = None
+    for path, cost in layers:
+        if path in shared:
+            neighbour = path
+        else:
+            yield path, (neighbour, cost)
+
+
+def _cost_changes(
+    metric: Metric, profile: ModelProfile, baseline: Baseline
+) -> Iterable[LayerChange]:
+    former = renamed(profile, baseline)
+    moved = set(former.values())
+    for layer in profile.layers:
+        after = Fraction(getattr(layer, f"own_{metric.field}") or 0)
+        if layer.path in former:
+            continue
+        own = baseline.own.get(layer.path)
+        before = Fraction(own.costs.get(metric.field, 0) if own else 0)
+        kind = Kind.NEW if own is None else _direction(after - before)
+        yield LayerChange(
+            kind=kind,
+            path=layer.path,
+            type=layer.type,
+            before=before,
+            after=after,
+            calls=layer.calls,
+        )
+    for path, own in baseline.own.items():
+        if path not in profile and path not in moved:
+            before = Fraction(own.costs.get(metric.field, 0))
+            yield LayerChange(
+                kind=Kind.MISSING, path=path, type=own.type, before=before, after=Fraction(0)
+            )
+
+
+def _latency_changes(profile: ModelProfile, baseline: Baseline) -> Iterable[LayerChange]:
+    """Compare the stored times of layers, without those whose children are stored as well."""
+    environment = profile.environment
+    entry = baseline.latency.get(environment.key) if environment else None
+    stored = entry.layers if entry else {}
+    for path, before_ms in stored.items():
+        if path not in profile or any(other.startswith(f"{path}.") for other in stored):
+            continue
+        layer = profile[path]
+        after = Fraction(layer.latency_ms or 0)
+        before = Fraction(str(before_ms))
+        yield LayerChange(
+            kind=_direction(after - before),
+            path=path,
+            type=layer.type,
+            before=before,
+            after=after,
+            calls=layer.calls,
+        )
+
+
+def _direction(growth: Fraction) -> Kind:
+    return Kind.GROWN if growth > 0 else Kind.SHRUNK
+
+
+def all_changes(profile: ModelProfile, baseline: Baseline) -> dict[str, list[LayerChange]]:
+    """List the changed layers of every metric."""
+    return {key: changes(metric, profile, baseline) for key, metric in METRICS.items()}

@@ -1,0 +1,170 @@
+"""The `flop_budget` fixture: measure a model, judge it, fail the test that asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_flopbudget.errors import BudgetNameError, FlopBudgetError, SettingsError
+from pytest_flopbudget.names import baseline_path
+from pytest_flopbudget.terms import apply, parse_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import PurePosixPath
+
+    from pytest_flopbudget.profile import ModelProfile
+    from pytest_flopbudget.result import Result
+    from pytest_flopbudget.settings import Settings
+    from pytest_flopbudget.terms import Terms
+
+NAME = "flop_budget"
+PARTS = pytest.StashKey[dict[str | None, "Result | None"]]()
+CLAIMS = pytest.StashKey[dict[str, str]]()  # of the config: who uses which baseline
+
+
+class FlopBudget:
+    """What a test gets as `flop_budget`: call it with a model and the model's own arguments."""
+
+    def __init__(self, item: pytest.Item, settings: Settings) -> None:
+        self._item = item
+        self._settings = settings
+        self._markers = marker_arguments(item)
+        self._parts = item.stash[PARTS] = {}
+
+    def __call__(self, model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
+        """Measure one call `model(*args, **kwargs)`, judge it, and return its profile.
+
+        The test fails if a verdict does; the model is left as it was.
+        """
+        __tracebackhide__ = True
+        return self._run(None, {}, model, args, kwargs)
+
+    def named(self, name: str, /, **arguments: Any) -> Callable[..., ModelProfile]:
+        """Name one of several budgets of a test, with marker arguments of its own.
+
+        `flop_budget.named("decoder", max_params=5e6)(model.decoder, x)`
+        """
+        __tracebackhide__ = True
+        try:
+            parsed = parse_arguments(f'`named("{name}")`', (), arguments)
+        except SettingsError as error:
+            raise failure(str(error)) from None
+
+        def run(model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
+            __tracebackhide__ = True
+            return self._run(name, parsed, model, args, kwargs)
+
+        return run
+
+    def _run(
+        self, part: str | None, arguments: Mapping[str, Any], model: Any, args: Any, kwargs: Any
+    ) -> ModelProfile:
+        __tracebackhide__ = True
+        settings = self._settings
+        terms = apply(settings.terms, [*self._markers, arguments], settings.pinned)
+        try:
+            path = self._claim(part, terms)
+            result = _evaluate(self._item, part, path, settings, terms, (model, args, kwargs))
+        except FlopBudgetError as error:
+            raise failure(str(error)) from None
+        self._parts[part] = result
+        if result.judgement.failing:
+            from pytest_flopbudget.report.failure import failure_lines
+
+            raise failure("\n".join(failure_lines(result)))
+        return result.profile
+
+    def _claim(self, part: str | None, terms: Terms) -> PurePosixPath:
+        """Reserve the baseline of one budget for this test.
+
+        Raises:
+            BudgetNameError: it is taken.
+        """
+        if part in self._parts:
+            if part is None:
+                raise BudgetNameError(
+                    "`flop_budget` was called twice in one test",
+                    'name the other one: flop_budget.named("decoder")(model, ...)',
+                )
+            raise BudgetNameError(f'`flop_budget.named("{part}")` was called twice in one test')
+        self._parts[part] = None
+        path = baseline_path(node_id(self._item), terms.name, part)
+        claims = self._item.config.stash[CLAIMS]
+        owner = claims.setdefault(str(path).casefold(), self._item.nodeid)
+        if owner != self._item.nodeid:
+            raise clash(path, owner, self._item.nodeid)
+        return path
+
+
+def _evaluate(
+    item: pytest.Item,
+    part: str | None,
+    path: PurePosixPath,
+    settings: Settings,
+    terms: Terms,
+    call: tuple[Any, Any, Any],
+) -> Result:
+    """Profile, read the baseline, judge."""
+    from pytest_flopbudget.baseline.reader import read
+    from pytest_flopbudget.measure import measure
+    from pytest_flopbudget.result import Result
+    from pytest_flopbudget.verdict import judge, judge_ceilings
+
+    shown = f"{settings.shown_directory}/{path}"
+    baseline = read(settings.directory / path, shown)
+    profile = measure(*call, terms)
+    if settings.update:
+        judgement = judge_ceilings(profile, terms)
+    else:
+        judgement = judge(profile, baseline, terms)
+    return Result(
+        test=node_id(item),
+        name=part,
+        path=str(path),
+        file=shown,
+        terms=terms,
+        profile=profile,
+        baseline=baseline,
+        judgement=judgement,
+    )
+
+
+def failure(text: str) -> BaseException:
+    """Make the failure of a test out of a text that needs no traceback."""
+    return pytest.fail.Exception(text, pytrace=False)
+
+
+def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:
+    """Parse the markers that apply to a test, the farthest first.
+
+    Raises:
+        SettingsError: an argument has a wrong name or value.
+    """
+    markers = reversed(list(item.iter_markers(NAME)))
+    return [parse_arguments("marker `flop_budget`", m.args, m.kwargs) for m in markers]
+
+
+def node_id(item: pytest.Item) -> str:
+    """Return the node id without the `@group` that xdist's `loadgroup` adds."""
+    group = item.get_closest_marker("xdist_group")
+    if group is None:
+        return item.nodeid
+    name = group.args[0] if group.args else group.kwargs.get("name", "default")
+    return item.nodeid.removesuffix(f"@{name}")
+
+
+def planned_path(item: pytest.Item) -> PurePosixPath:
+    """Return the baseline that a test will use if it calls the fixture plainly."""
+    names = (m.kwargs["name"] for m in item.iter_markers(NAME) if "name" in m.kwargs)
+    name = next(names, None)
+    return baseline_path(node_id(item), name if isinstance(name, str) else None)
+
+
+def clash(path: PurePosixPath, one: str, other: str) -> BudgetNameError:
+    """Describe two tests that claim one name, also if they differ in case only."""
+    return BudgetNameError(
+        f"two tests claim the baseline `{path}`: `{one}` and `{other}`",
+        "give one of them another name, or `name=` in its marker",
+    )

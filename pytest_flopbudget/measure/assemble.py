@@ -1,0 +1,140 @@
+"""From what was counted and timed, by layer, to the frozen profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.profile import Environment, LayerProfile, ModelProfile, Uncounted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import nn
+
+    from pytest_flopbudget.measure.call import Call
+    from pytest_flopbudget.measure.count import Count
+    from pytest_flopbudget.measure.latency import Latency
+    from pytest_flopbudget.measure.layers import Layers
+    from pytest_flopbudget.terms import Terms
+
+
+def assemble(
+    model: nn.Module,
+    layers: Layers,
+    call: Call,
+    terms: Terms,
+    count: Count | None,
+    latency: Latency | None,
+    *,
+    where: Environment | None,
+    not_measured: dict[str, str],
+) -> ModelProfile:
+    """Build the profile of a model."""
+    columns = {
+        **_params(layers),
+        **({} if count is None else _count_columns(count, layers, training=call.training)),
+        **({} if latency is None else _latency_columns(latency, layers)),
+    }
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    profiles = tuple(
+        LayerProfile(path=path, type=type(module).__name__, arguments=_arguments(module), **row)
+        for path, module, row in zip(layers.paths, layers.modules, rows, strict=True)
+    )
+    root = profiles[0]
+    return ModelProfile(
+        model=root.type,
+        mode=terms.mode,
+        engine=terms.engine,
+        counter=_counter(terms),
+        inputs=call.describe(),
+        params=root.params,
+        trainable_params=root.trainable_params,
+        buffers=sum(buffer.numel() for buffer in model.buffers()),
+        flops=root.flops,
+        forward_flops=root.forward_flops,
+        backward_flops=root.backward_flops,
+        **({} if latency is None else _latency_fields(latency, training=call.training)),
+        layers=profiles,
+        **({} if count is None else _count_fields(count, layers)),
+        environment=where,
+        not_measured=not_measured,
+    )
+
+
+def _params(layers: Layers) -> dict[str, Sequence[Any]]:
+    """Count scalars in parameters, each tensor at the first layer that holds it."""
+    seen: set[int] = set()
+    own, trainable = [], []
+    for module in layers.modules:
+        new = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
+        new = list({id(p): p for p in new}.values())
+        seen.update(map(id, new))
+        own.append(sum(p.numel() for p in new))
+        trainable.append(sum(p.numel() for p in new if p.requires_grad))
+    return {
+        "own_params": own,
+        "params": layers.totals(own),
+        "trainable_params": layers.totals(trainable),
+    }
+
+
+def _count_columns(count: Count, layers: Layers, *, training: bool) -> dict[str, Sequence[Any]]:
+    own = [f + b for f, b in zip(count.forward, count.backward, strict=True)]
+    columns: dict[str, Sequence[Any]] = {
+        "own_flops": own,
+        "flops": layers.totals(own),
+        "calls": count.visits.calls,
+        "input_shapes": count.visits.inputs,
+        "output_shapes": count.visits.outputs,
+    }
+    if training:
+        columns |= {
+            "own_forward_flops": count.forward,
+            "forward_flops": layers.totals(count.forward),
+            "own_backward_flops": count.backward,
+            "backward_flops": layers.totals(count.backward),
+        }
+    return columns
+
+
+def _count_fields(count: Count, layers: Layers) -> dict[str, Any]:
+    return {
+        "uncounted": tuple(_uncounted(count, layers)),
+        "unused": tuple(count.unused),
+        "counted_on": count.counted_on,
+        "data_dependent": count.data_dependent,
+    }
+
+
+def _uncounted(count: Count, layers: Layers) -> Iterator[Uncounted]:
+    for (operator, layer), ran in count.uncounted.items():
+        yield Uncounted(
+            operator=operator, path=layers.paths[layer], shapes=ran.shapes, calls=ran.calls
+        )
+
+
+def _latency_columns(latency: Latency, layers: Layers) -> dict[str, Sequence[Any]]:
+    return {"own_latency_ms": latency.own_ms, "latency_ms": layers.totals(latency.own_ms)}
+
+
+def _latency_fields(latency: Latency, *, training: bool) -> dict[str, Any]:
+    return {
+        "latency_ms": latency.total_ms,
+        "latency_spread_ms": latency.spread_ms,
+        "rounds": latency.rounds,
+        "forward_latency_ms": latency.forward_ms if training else None,
+        "backward_latency_ms": latency.backward_ms if training else None,
+    }
+
+
+def _arguments(module: nn.Module) -> str:
+    """Return the module's own description of itself, on one line."""
+    return " ".join(module.extra_repr().split())
+
+
+def _counter(terms: Terms) -> str | None:
+    if terms.engine == "dispatch":
+        return None
+    from pytest_flopbudget.measure.thop_engine import counter
+
+    return counter()

@@ -1,0 +1,107 @@
+"""One call of a model: its inputs, what is run, and how that is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from pytest_flopbudget.errors import MeasureError
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a model and the mode in which it runs."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    training: bool
+
+    @classmethod
+    def of(
+        cls, model: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, *, training: bool
+    ) -> Call:
+        """Make a call from a tuple or one tensor; without any, from `example_input_array`."""
+        args = args if isinstance(args, tuple) else (args,)
+        kwargs = dict(kwargs or {})
+        example = getattr(model, "example_input_array", None)
+        if not args and not kwargs and example is not None:
+            if isinstance(example, Mapping):
+                kwargs = dict(example)
+            else:
+                args = example if isinstance(example, tuple) else (example,)
+        return cls(args, kwargs, training)
+
+    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Call:
+        """Replace every tensor among the arguments."""
+        args, kwargs = tree_map_only(torch.Tensor, change, (self.args, self.kwargs))
+        return replace(self, args=args, kwargs=kwargs)
+
+    def tensors(self) -> list[torch.Tensor]:
+        """List the tensors among the arguments."""
+        leaves = tree_leaves((self.args, self.kwargs))
+        return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+    def forward(self, model: nn.Module) -> Any:
+        """Run the model forward, with gradients in training mode only."""
+        with torch.enable_grad() if self.training else torch.no_grad():
+            return model(*self.args, **self.kwargs)
+
+    def backward(self, output: Any) -> None:
+        """Run backward from the loss that the output has, or from the sum of all outputs.
+
+        Raises:
+            MeasureError: nothing in the output requires gradients.
+        """
+        with torch.enable_grad():
+            _loss(output).backward()
+
+    def run(self, model: nn.Module) -> None:
+        """Run one whole call in this mode."""
+        output = self.forward(model)
+        if self.training:
+            self.backward(output)
+
+    def describe(self) -> tuple[str, ...]:
+        """Write the arguments as baselines do: `float32[1, 3, 640, 640]`, `mask=None`."""
+        named = [f"{name}={_describe(value)}" for name, value in self.kwargs.items()]
+        return (*map(_describe, self.args), *named)
+
+
+def set_mode(model: nn.Module, *, training: bool) -> None:
+    """Put a model into inference or training mode; flags below a training root stay."""
+    if not training:
+        model.eval()
+    elif not model.training:
+        model.train()
+
+
+def _loss(output: Any) -> torch.Tensor:
+    loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if isinstance(loss, torch.Tensor) and loss.requires_grad:
+        return loss.sum()
+    leaves = (leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor))
+    sums = [leaf.sum() for leaf in leaves if leaf.is_floating_point() and leaf.requires_grad]
+    if not sums:
+        raise MeasureError(
+            "training mode needs an output that requires gradients, found none",
+            'profile it with mode="inference", or return a loss or a differentiable output',
+        )
+    return sum(sums[1:], sums[0])
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"{dtype}{list(map(int, value.shape))}"
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_describe(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(map(_describe, value)) + "]"
+    return type(value).__name__

@@ -1,0 +1,204 @@
+"""Leaving no trace: what a call of a model may change is put back, whatever happens.
+
+Everything a module is lies in its `__dict__`: flags, hooks, parameters, buffers and plain
+attributes. So one walk over the containers that are reachable from there is enough to restore
+all of them - and to put other tensors in their places while the model is being counted.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import deque
+from contextlib import contextmanager
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MAX_DEPTH = 12  # of containers and objects inside a module; beyond lies something else's state
+OPAQUE = (
+    torch.Tensor,
+    torch.dtype,
+    torch.device,
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    type,
+    FunctionType,
+    MethodType,
+    BuiltinFunctionType,
+    ModuleType,
+)
+
+
+class ModelState:
+    """The containers of a model as they were, and the tensors in them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._containers: list[tuple[Any, Any]] = []  # (a dict, list, set or deque; its copy)
+        self._seen: dict[int, Any] = {}  # the containers by id, held so that ids stay theirs
+        self._tensors: dict[int, torch.Tensor] = {}
+        self._walk(model, 0)
+        self._gradients = [(t, t.grad) for t in self.tensors if t.is_leaf]
+        self._requires_grad = [(t, t.requires_grad) for t in self.tensors if t.is_leaf]
+
+    @property
+    def tensors(self) -> Iterable[torch.Tensor]:
+        """All tensors that the model holds: parameters, buffers and those in plain attributes."""
+        return self._tensors.values()
+
+    def substitute(self, stand_in: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        """Put another tensor in the place of each one, wherever the model holds it."""
+        for container, saved in self._containers:
+            if isinstance(container, dict) and any(map(_holds, saved.values())):
+                container.update({key: _swapped(v, stand_in) for key, v in saved.items()})
+            elif isinstance(container, list | deque) and any(map(_holds, saved)):
+                _refill(container, [_swapped(v, stand_in) for v in saved])
+
+    def restore(self) -> None:
+        """Put everything back as it was when this was made."""
+        for container, saved in self._containers:
+            if not _same(container, saved):
+                _refill(container, saved)
+        for tensor, requires_grad in self._requires_grad:
+            if tensor.requires_grad != requires_grad:
+                tensor.requires_grad_(requires_grad)
+        for tensor, gradient in self._gradients:
+            if tensor.grad is not gradient:
+                tensor.grad = gradient
+
+    def _walk(self, value: Any, depth: int) -> None:
+        if isinstance(value, torch.Tensor):
+            self._tensors.setdefault(id(value), value)
+        if isinstance(value, OPAQUE) or value is None or id(value) in self._seen:
+            return
+        if depth > MAX_DEPTH:
+            return
+        if isinstance(value, dict):
+            self._visit(value, dict(value), value.values(), depth)
+        elif isinstance(value, list | set | deque):
+            self._visit(value, value.copy(), value, depth)
+        elif isinstance(value, tuple | frozenset):
+            self._seen[id(value)] = value
+            for item in value:
+                self._walk(item, depth + 1)
+        elif hasattr(value, "__dict__"):
+            # Modules start anew: their nesting has no bound.
+            self._seen[id(value)] = value
+            self._walk(vars(value), 0 if isinstance(value, nn.Module) else depth + 1)
+
+    def _visit(self, container: Any, copy: Any, values: Iterable[Any], depth: int) -> None:
+        self._seen[id(container)] = container
+        self._containers.append((container, copy))
+        for item in list(values):
+            self._walk(item, depth + 1)
+
+
+@contextmanager
+def kept(model: nn.Module) -> Iterator[ModelState]:
+    """Restore the model and torch's global state at the end, also after an exception."""
+    state = ModelState(model)
+    with _random_state_kept(), _switches_kept():
+        try:
+            yield state
+        finally:
+            state.restore()
+
+
+@contextmanager
+def values_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Restore the contents of tensors that the model writes into."""
+    copies = [(t, t.detach().clone()) for t in tensors if not t.is_meta]
+    try:
+        yield
+    finally:
+        for tensor, copy in copies:
+            tensor.data.copy_(copy)
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    accelerator, numpy = _running_accelerator(), sys.modules.get("numpy")
+    device_states = accelerator.get_rng_state_all() if accelerator else None
+    numpy_state = numpy.random.get_state() if numpy else None
+    python_state, torch_state = random.getstate(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torch_state)
+        random.setstate(python_state)
+        if numpy is not None:
+            numpy.random.set_state(numpy_state)
+        if accelerator is not None:
+            accelerator.set_rng_state_all(device_states)
+
+
+def _running_accelerator() -> Any:
+    """Return torch's module of an accelerator that has random state and is in use, if any.
+
+    One that is not in use yet has no state to keep, and asking for it would start it.
+    """
+    if not torch.accelerator.is_available():
+        return None
+    module = torch.get_device_module(torch.accelerator.current_accelerator())
+    started = getattr(module, "is_initialized", lambda: True)()
+    return module if started and hasattr(module, "get_rng_state_all") else None
+
+
+@contextmanager
+def _switches_kept() -> Iterator[None]:
+    """Restore what a forward may switch in the whole process."""
+    cudnn, mkldnn = torch.backends.cudnn, torch.backends.mkldnn
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    precision, fast_path = (
+        torch.get_float32_matmul_precision(),
+        torch.backends.mha.get_fastpath_enabled(),
+    )
+    flags = cudnn.enabled, cudnn.benchmark, cudnn.deterministic, mkldnn.enabled
+    with torch.set_grad_enabled(torch.is_grad_enabled()):
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.set_default_dtype(dtype)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            torch.set_float32_matmul_precision(precision)
+            torch.backends.mha.set_fastpath_enabled(fast_path)
+            cudnn.enabled, cudnn.benchmark, cudnn.deterministic, mkldnn.enabled = flags
+
+
+def _refill(container: Any, values: Any) -> None:
+    container.clear()
+    (container.extend if isinstance(container, list | deque) else container.update)(values)
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, torch.Tensor | tuple)
+
+
+def _swapped(value: Any, stand_in: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        return stand_in(value)
+    if type(value) is tuple:
+        return tuple(_swapped(item, stand_in) for item in value)
+    return value
+
+
+def _same(container: Any, saved: Any) -> bool:
+    """Compare by identity and order, without calling anybody's `__eq__`."""
+    if len(container) != len(saved):
+        return False
+    if isinstance(container, dict):
+        return all(
+            a is b and container[a] is saved[b] for a, b in zip(container, saved, strict=True)
+        )
+    return all(a is b for a, b in zip(container, saved, strict=True))

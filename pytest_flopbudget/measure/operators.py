@@ -1,0 +1,95 @@
+"""What is known of an operator: how it is counted, what it writes, whether it reads values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._ops import OpOverload
+
+from pytest_flopbudget.measure.formulas import Formula, formula_of
+from pytest_flopbudget.measure.free import is_free
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+RUNNING_STATISTICS = ("running_mean", "running_var")
+UNDECLARED_WRITES = {  # these update their running statistics though their schema does not say so
+    "aten::native_batch_norm": RUNNING_STATISTICS,
+    "aten::cudnn_batch_norm": RUNNING_STATISTICS,
+    "aten::miopen_batch_norm": RUNNING_STATISTICS,
+    "aten::batch_norm_gather_stats": RUNNING_STATISTICS,
+    "aten::batch_norm_gather_stats_with_counts": RUNNING_STATISTICS,
+}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One overload of an operator."""
+
+    func: OpOverload
+
+    @cached_property
+    def name(self) -> str:
+        """Its name without the overload, `namespace::name`."""
+        return self.func._schema.name
+
+    @property
+    def formula(self) -> Formula | None:
+        """How its FLOPs follow from its arguments, if a formula is registered."""
+        return formula_of(self.func)
+
+    @cached_property
+    def is_free(self) -> bool:
+        """Whether it costs 0 FLOPs by convention."""
+        return is_free(self.func)
+
+    @cached_property
+    def is_composite(self) -> bool:
+        """Whether it is made of other operators, which then are what counts."""
+        name = self.func.name()
+        return torch._C._dispatch_has_kernel(name) and (
+            torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
+        )
+
+    @cached_property
+    def is_random(self) -> bool:
+        """Whether its result depends on the state of a random generator."""
+        return torch.Tag.nondeterministic_seeded in self.func.tags
+
+    @cached_property
+    def reads_values(self) -> bool:
+        """Whether the values of its inputs decide about more than the values of its outputs."""
+        tags = self.func.tags
+        return torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags
+
+    @cached_property
+    def writes(self) -> tuple[tuple[int, str], ...]:
+        """Position and name of the arguments that it writes into."""
+        undeclared = UNDECLARED_WRITES.get(self.name, ())
+        return tuple(
+            (position, argument.name)
+            for position, argument in enumerate(self.func._schema.arguments)
+            if _is_write(argument) or argument.name in undeclared
+        )
+
+    def written(self, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
+        """Yield the tensors that a call writes into."""
+        for position, name in self.writes:
+            value = args[position] if position < len(args) else kwargs.get(name)
+            for item in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(item, torch.Tensor):
+                    yield item
+
+
+@cache
+def operator_of(func: OpOverload) -> Operator:
+    """Return the one record of an operator."""
+    return Operator(func)
+
+
+def _is_write(argument: Any) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write

@@ -1,0 +1,189 @@
+"""The engines `thop` and `yolov5`: twice the MACs that the installed THOP counts.
+
+Two distributions install the module `thop`: the MIT one from PyPI and `ultralytics-thop`.
+Whichever lies there counts; the profile names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import warnings
+from base64 import urlsafe_b64encode
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.count import Count, Ran
+from pytest_flopbudget.measure.keep import values_kept
+from pytest_flopbudget.measure.layers import Layers, Tracker, Visits
+from pytest_flopbudget.measure.worlds import Meta, Real, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_flopbudget.measure.call import Call
+    from pytest_flopbudget.measure.keep import ModelState
+
+    Rule = Callable[[nn.Module, Any, Any], None]
+
+DISTRIBUTIONS = ("thop", "ultralytics-thop")
+CONTAINERS = (nn.Sequential, nn.ModuleList)  # into which THOP looks though they have a rule
+
+
+def count(model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str) -> Count:
+    """Count one call with THOP, on meta tensors if the model runs there, else for real.
+
+    Raises:
+        MeasureError: THOP is not there, or the call is one that it cannot count.
+        Exception: what the model itself raises when it runs for real.
+    """
+    if call.training:
+        raise MeasureError(
+            f"engine `{engine}` counts inference only",
+            'use engine="dispatch" for mode="training"',
+        )
+    if any(tensor.is_meta for tensor in (*state.tensors, *call.tensors())):
+        return _count_in(Meta(), model, layers, state, call, engine)
+    try:
+        return _count_in(Meta(), model, layers, state, call, engine)
+    except MeasureError:
+        raise
+    except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
+        with values_kept(state.tensors):
+            return _count_in(Real(), model, layers, state, call, engine)
+
+
+def counter() -> str:
+    """Name the distribution and the version that provide the module `thop`."""
+    module = load()
+    found = [d for d in map(_distribution, DISTRIBUTIONS) if d is not None]
+    owners = [d for d in found if _owns(d, str(module.__file__))] or found
+    if not owners:
+        return "thop, of no distribution"
+    return f"{owners[0].metadata['Name']} {owners[0].version}"
+
+
+def load() -> Any:
+    """Import THOP.
+
+    Raises:
+        MeasureError: it cannot be imported.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it imports distutils, which is deprecated
+            return importlib.import_module("thop.profile")
+    except ImportError as error:
+        raise MeasureError(
+            f"the THOP engines need the module `thop`: {error}", "pip install thop setuptools"
+        ) from None
+
+
+class _Caller(nn.Module):
+    """The model with its arguments, since THOP passes no keywords."""
+
+    def __init__(self, model: nn.Module, call: Call) -> None:
+        super().__init__()
+        self.model = model
+        self._call = call
+
+    def forward(self) -> None:
+        self._call.run(self.model)
+
+
+def _count_in(
+    world: World, model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str
+) -> Count:
+    thop, visits = load(), Visits(layers)
+    rules = YOLOV5_RULES if engine == "yolov5" else {}
+    tracker = Tracker(layers, on_enter=visits.enter, on_exit=visits.exit)
+    try:
+        state.substitute(world.stand_in)
+        caller = _Caller(model, call.mapped(world.stand_in))
+        with tracker.attached():
+            total, _, nested = thop.profile(
+                caller, inputs=(), custom_ops=rules, verbose=False, ret_layer_info=True
+            )
+    finally:
+        state.restore()
+    own = _own(layers, nested["model"], total)
+    result = Count(world.name, own, [0] * len(layers), visits)
+    for index in _without_rule(layers, visits, {**thop.register_hooks, **rules}):
+        kind = type(layers.modules[index]).__name__
+        ran = Ran(index, visits.inputs[index], visits.calls[index])
+        result.uncounted[f"layer:{kind}", index] = ran
+    return result
+
+
+def _own(layers: Layers, nested: Any, total: float) -> list[int]:
+    """Turn THOP's nested totals into FLOPs of each layer itself; they add up to its total."""
+    own = [0.0] * len(layers)
+    index = {id(module): i for i, module in enumerate(layers.modules)}
+    _book(layers.modules[0], nested, own, index)
+    flops = [round(2 * macs) for macs in own]
+    flops[0] += round(2 * total) - sum(flops)
+    return flops
+
+
+def _book(module: nn.Module, nested: Any, own: list[float], index: dict[int, int]) -> None:
+    macs, _, inner = nested
+    own[index[id(module)]] += macs - sum(child[0] for child in inner.values())
+    for name, child in inner.items():
+        _book(getattr(module, name), child, own, index)
+
+
+def _without_rule(layers: Layers, visits: Visits, rules: dict[type, Any]) -> Iterator[int]:
+    """Yield the layers that ran and hold parameters of their own, though no rule covers them."""
+    covered: list[str] = []
+    for index, (path, module) in enumerate(zip(layers.paths, layers.modules, strict=True)):
+        if any(kind in rules for kind in type(module).__mro__[:1]):
+            if not isinstance(module, CONTAINERS):
+                covered.append(f"{path}.")
+        elif (
+            visits.calls[index]
+            and any(parameter is not None for parameter in module._parameters.values())
+            and not path.startswith(tuple(covered))
+        ):
+            yield index
+
+
+def _batch_norm(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+    """THOP 0.0.31: 2 MACs per output of a batch norm."""
+    del inputs
+    vars(module)["_buffers"]["total_ops"] += 2 * output.numel()
+
+
+def _free(module: nn.Module, inputs: Any, output: Any) -> None:
+    """THOP 0.0.31 had no rule for upsampling."""
+
+
+YOLOV5_RULES: dict[type[nn.Module], Rule] = {
+    nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
+    nn.BatchNorm3d: _batch_norm,
+    nn.SyncBatchNorm: _batch_norm,
+    nn.Upsample: _free,
+    nn.UpsamplingNearest2d: _free,
+    nn.UpsamplingBilinear2d: _free,
+}
+
+
+def _distribution(name: str) -> Distribution | None:
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _owns(dist: Distribution, file: str) -> bool:
+    """Tell whether a file is as a distribution installed it; the last one to install wins."""
+    for entry in dist.files or ():
+        if str(entry.locate()) == file and entry.hash is not None:
+            with open(file, "rb") as stream:  # noqa: PTH123
+                digest = hashlib.new(entry.hash.mode, stream.read()).digest()
+            return urlsafe_b64encode(digest).rstrip(b"=").decode() == entry.hash.value
+    return False

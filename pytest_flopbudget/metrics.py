@@ -1,0 +1,116 @@
+"""The metrics as one table: how each is named, stored, shown and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+SMALLEST_SHOWN = 0.05  # percent; less than this rounds to 0.0
+
+Number = int | float | Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One thing that a budget can limit.
+
+    Values are kept in base units (scalars, FLOPs, milliseconds); `scale` base units are one
+    unit as it is shown and stored.
+    """
+
+    key: str  # what a user types
+    field: str  # the attribute of a profile that holds it, in base units
+    stored: str  # its key in a baseline file
+    label: str
+    unit: str
+    scale: int
+    decimals: int  # after the point, for values of ordinary size
+    exact: bool  # the same on every machine, so that equality is meant literally
+    tolerance: Decimal  # the default
+
+    @property
+    def ceiling(self) -> str:
+        """The marker argument that sets an absolute ceiling, in shown units."""
+        return f"max_{self.stored.removeprefix('total_')}"
+
+    def shown(self, value: Number) -> Decimal:
+        """Convert base units to shown units, exactly for every exact metric."""
+        fraction = Fraction(value) / self.scale
+        return Decimal(fraction.numerator) / Decimal(fraction.denominator)
+
+    def text(self, value: Number | None, decimals: int | None = None) -> str:
+        """Format a value in shown units, without its unit; `-` where nothing was measured."""
+        if value is None:
+            return "-"
+        return f"{self.shown(value):,.{self.decimals if decimals is None else decimals}f}"
+
+    def exactly(self, value: Number) -> str:
+        """Format a value with every digit that it has, at most nine after the point."""
+        text = f"{self.shown(value):,.9f}"
+        return text.rstrip("0").rstrip(".")
+
+    def decimals_for(self, value: Number | None) -> int:
+        """Find how many decimals show four digits of `value`; a column shares its total's."""
+        if self.scale == 1 and self.exact:
+            return 0
+        shown = self.shown(value or 0)
+        if not shown or not self.exact:
+            return self.decimals
+        return min(9, max(self.decimals, 3 - shown.adjusted()))
+
+
+PARAMS = Metric(
+    key="params",
+    field="params",
+    stored="params",
+    label="params",
+    unit="",
+    scale=1,
+    decimals=0,
+    exact=True,
+    tolerance=Decimal(0),
+)
+GFLOPS = Metric(
+    key="gflops",
+    field="flops",
+    stored="gflops",
+    label="GFLOPs",
+    unit="GFLOPs",
+    scale=10**9,
+    decimals=2,
+    exact=True,
+    tolerance=Decimal(0),
+)
+LATENCY = Metric(
+    key="latency",
+    field="latency_ms",
+    stored="total_ms",
+    label="latency",
+    unit="ms",
+    scale=1,
+    decimals=2,
+    exact=False,
+    tolerance=Decimal("0.25"),
+)
+
+METRICS = {metric.key: metric for metric in (PARAMS, GFLOPS, LATENCY)}
+CEILINGS = {
+    "max_params": PARAMS,
+    "max_gflops": GFLOPS,
+    "max_latency_ms": LATENCY,
+}
+
+
+def change_text(measured: Number, baseline: Number) -> str:
+    """Format the relative change from `baseline` to `measured`, as `+3.3 %`.
+
+    A change that rounds to nothing keeps a `<` so that it is never mistaken for none.
+    """
+    if measured == baseline:
+        return "0 %"
+    if not baseline:
+        return "new"
+    percent = 100 * float((Fraction(measured) - Fraction(baseline)) / Fraction(baseline))
+    sign = "+" if percent > 0 else "-"
+    return f"{sign}{abs(percent):.1f} %" if abs(percent) >= SMALLEST_SHOWN else f"{sign}<0.1 %"

@@ -1,0 +1,70 @@
+"""The name of a baseline file: a pure function of the test, and never outside the folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_LENGTH = 80
+UNSAFE = re.compile(r"[^A-Za-z0-9_.,=+@-]")
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
+
+
+@dataclass(frozen=True)
+class TestId:
+    """The parts of a node id: `tests/test_a.py`, (`TestX`, `test_y`), `small-8`."""
+
+    __test__ = False  # to pytest: this is no test class
+
+    file: str
+    names: tuple[str, ...]
+    parameters: str | None
+
+    @classmethod
+    def parse(cls, node_id: str) -> TestId:
+        """Split a node id; a parameter id may contain anything, also `::` and brackets."""
+        head, bracket, rest = node_id.partition("[")
+        file, *names = head.split("::")
+        return cls(file, tuple(names), rest.removesuffix("]") if bracket else None)
+
+
+def baseline_path(node_id: str, name: str | None = None, part: str | None = None) -> PurePosixPath:
+    """Name the baseline of a test, relative to the budget folder.
+
+    Args:
+        node_id: of the test, without an xdist `@group` suffix.
+        name: the marker's `name`, which stands for file, class and test.
+        part: what `flop_budget.named(part)` adds.
+    """
+    test = TestId.parse(node_id)
+    folder: Iterable[str]
+    if name is None:
+        folder = [_safe(piece) for piece in PurePosixPath(test.file).with_suffix("").parts]
+        stem = ".".join(_safe(piece) for piece in test.names)
+    else:
+        folder, stem = [], _safe(name)
+    if test.parameters is not None:
+        stem += f"[{_safe(test.parameters)}]"
+    if part is not None:
+        stem += f".{_safe(part)}"
+    return PurePosixPath(*folder, f"{stem}.yaml")
+
+
+def _safe(text: str) -> str:
+    """Replace what not every file system takes; a hash keeps what was different different."""
+    clean = UNSAFE.sub("_", text)
+    if (
+        clean == text
+        and len(text) <= MAX_LENGTH
+        and text.strip(".")
+        and not RESERVED.fullmatch(text)
+    ):
+        return text
+    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{clean[:MAX_LENGTH].strip('.') or '_'}-{digest}"

@@ -1,0 +1,39 @@
+"""Lines of text in aligned columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GAP = "  "
+
+
+def aligned(rows: Sequence[Sequence[str]], sides: str, *, indent: str = "") -> list[str]:
+    """Align rows of cells; `sides` has an `l` or `r` for each column.
+
+    Spaces at the end of a line and columns without any text are left out.
+    """
+    used = [i for i in range(len(sides)) if any(row[i] for row in rows)]
+    widths = {i: max(len(row[i]) for row in rows) for i in used}
+    return [
+        indent + GAP.join(_cell(row[i], widths[i], sides[i]) for i in used).rstrip() for row in rows
+    ]
+
+
+def shortened(text: str, width: int) -> str:
+    """Cut the middle out of a text that is too long."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write `1 layer`, `2 layers`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _cell(text: str, width: int, side: str) -> str:
+    return text.rjust(width) if side == "r" else text.ljust(width)

@@ -1,0 +1,222 @@
+"""What a failing test says: one sentence, the metrics, the layers to blame, one hint."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.explain import Kind, LayerChange, changes, renamed
+from pytest_flopbudget.metrics import METRICS, change_text
+from pytest_flopbudget.profile import shown_path
+from pytest_flopbudget.report.columns import aligned, counted
+from pytest_flopbudget.verdict import Verdict, hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.metrics import Metric
+    from pytest_flopbudget.result import Result
+    from pytest_flopbudget.verdict import MetricVerdict
+
+SHOWN_LAYERS = 8
+
+
+def failure_lines(result: Result) -> list[str]:
+    """Explain why a budget failed."""
+    sections = [
+        [sentence(result)],
+        _metrics_table(result),
+        *_causes(result),
+        _uncounted(result),
+        [f"hint: {line}" if not i else f"      {line}" for i, line in enumerate(_hint(result))],
+    ]
+    return [line for section in sections if section for line in (*section, "")][:-1]
+
+
+def sentence(result: Result) -> str:
+    """Say in one sentence what is wrong, the gravest first."""
+    verdict = result.judgement.failing[0]
+    subject = f"`{result.profile.model}`"
+    if verdict.verdict is Verdict.UNCOUNTED:
+        operator = hidden(result.profile, result.terms)[0]
+        where = f"`{shown_path(operator.path)}`"
+        return f"the FLOPs of {subject} are unknown: `{operator.operator}` in {where} is uncounted"
+    if verdict.verdict is Verdict.UNBUDGETED:
+        if result.baseline is None:
+            return f"{subject} has no baseline: `{result.file}` does not exist"
+        return f"the baseline of {subject} has no {METRICS[verdict.metric].label}: `{result.file}`"
+    if verdict.verdict is Verdict.EXCEEDED:
+        return _exceeded_sentence(result, verdict)
+    return f"{METRICS[verdict.metric].label} of {subject} is {verdict.verdict.text}" + (
+        f": {verdict.reason}" if verdict.reason else ""
+    )
+
+
+def _exceeded_sentence(result: Result, verdict: MetricVerdict) -> str:
+    metric = METRICS[verdict.metric]
+    measured, budget = pair(metric, verdict.measured, verdict.budget)
+    subject = f"`{result.profile.model}`"
+    if verdict.path is not None:
+        subject = f"`{shown_path(verdict.path)}` ({result.profile[verdict.path].type}) of {subject}"
+    unit = f" {metric.unit}" if metric.unit not in ("", metric.label) else ""
+    text = f"{subject} exceeds its {metric.label} budget: {measured}{unit}, allowed {budget}{unit}"
+    blamed = _changed(result, metric)
+    if verdict.path is None and blamed and blamed[0].growth > 0:
+        text += f"; first `{shown_path(blamed[0].path)}` ({blamed[0].type}), {blamed[0].kind.value}"
+    return text
+
+
+def pair(metric: Metric, one: Fraction | None, other: Fraction | None) -> tuple[str, str]:
+    """Format two values alike; if rounding would make them look equal, exactly."""
+    decimals = metric.decimals_for(max(one or 0, other or 0))
+    texts = metric.text(one, decimals), metric.text(other, decimals)
+    if one is None or other is None or one == other or texts[0] != texts[1]:
+        return texts
+    return metric.exactly(one), metric.exactly(other)
+
+
+def _metrics_table(result: Result) -> list[str]:
+    headers = ("metric", "measured", "budget", "baseline", "change", "verdict")
+    rows = [_metric_row(verdict) for verdict in result.judgement.metrics]
+    layers = [v for v in result.judgement.failing if v.path is not None]
+    rows += [_metric_row(verdict) for verdict in layers[:SHOWN_LAYERS]]
+    lines = aligned([headers, *rows], "lrrrrl", indent="  ")
+    if len(layers) > SHOWN_LAYERS:
+        lines.append(f"  ... and {len(layers) - SHOWN_LAYERS} more layers")
+    if result.baseline is not None:
+        lines.append(f"  baseline: {result.file}:{_line(result, result.baseline)}")
+    return lines
+
+
+def _metric_row(verdict: MetricVerdict) -> tuple[str, ...]:
+    metric = METRICS[verdict.metric]
+    label = metric.label if verdict.path is None else f"{shown_path(verdict.path)}: {metric.label}"
+    if metric.unit not in ("", metric.label):
+        label += f" ({metric.unit})"
+    measured, budget = pair(metric, verdict.measured, verdict.budget)
+    change = ""
+    if verdict.measured is not None and verdict.baseline is not None:
+        change = change_text(verdict.measured, verdict.baseline)
+    baseline = "-" if verdict.baseline is None else _like(metric, verdict.baseline, verdict)
+    word = verdict.verdict.text
+    if verdict.reason and verdict.verdict is Verdict.NOT_COMPARED:
+        word += f": {verdict.reason}"
+    return label, measured, budget, baseline, change, word
+
+
+def _like(metric: Metric, value: Fraction, verdict: MetricVerdict) -> str:
+    """Format the baseline so that it does not look like a measured value that it is not."""
+    return pair(metric, value, verdict.measured)[0]
+
+
+def _line(result: Result, baseline: Baseline) -> int | None:
+    """Find the line of the baseline file that the gravest verdict rests on."""
+    verdict = result.judgement.failing[0]
+    metric = METRICS[verdict.metric]
+    if verdict.path is not None:
+        return baseline.line("own", verdict.path)
+    if not metric.exact and result.profile.environment is not None:
+        return baseline.line("latency", result.profile.environment.key, metric.stored)
+    return baseline.line("total", metric.stored)
+
+
+def _changed(result: Result, metric: Metric) -> list[LayerChange]:
+    if result.baseline is None:
+        return []
+    return changes(metric, result.profile, result.baseline)
+
+
+def _causes(result: Result) -> Iterator[list[str]]:
+    """List, for each metric that is exceeded, the layers that account for it."""
+    if result.baseline is None:
+        return
+    exceeded = {v.metric for v in result.judgement.failing if v.verdict is Verdict.EXCEEDED}
+    for key, metric in METRICS.items():
+        if key in exceeded and (blamed := _changed(result, metric)):
+            yield _cause(metric, blamed)
+    if exceeded and (moved := renamed(result.profile, result.baseline)):
+        lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in moved.items()]
+        more = [f"  ... and {len(lines) - SHOWN_LAYERS} more"] if len(lines) > SHOWN_LAYERS else []
+        yield ["renamed, at the same cost:", *lines[:SHOWN_LAYERS], *more]
+
+
+def _cause(metric: Metric, blamed: list[LayerChange]) -> list[str]:
+    growth = sum((change.growth for change in blamed if change.growth > 0), Fraction(0))
+    decimals = metric.decimals_for(max(max(c.before, c.after) for c in blamed))
+    rows = []
+    for change in blamed[:SHOWN_LAYERS]:
+        share = f"{100 * float(change.growth / growth):.0f} %" if change.growth > 0 else ""
+        sign = "+" if change.growth > 0 else "-"
+        rows.append(
+            (
+                shown_path(change.path),
+                change.type,
+                change.kind.value,
+                sign + metric.text(abs(change.growth), decimals),
+                share,
+                f"{metric.text(change.before, decimals)} -> {metric.text(change.after, decimals)}"
+                if change.kind not in (Kind.NEW, Kind.MISSING)
+                else "",
+            )
+        )
+    more = len(blamed) - SHOWN_LAYERS
+    what = "total time" if metric.key == "latency" else f"own {metric.label}"
+    return [
+        f"{metric.label}: {counted(len(blamed), 'layer')} changed, by {what}:",
+        *aligned(rows, "lllrrl", indent="  "),
+        *([f"  ... and {more} more"] if more > 0 else []),
+    ]
+
+
+def _uncounted(result: Result) -> list[str]:
+    operators = hidden(result.profile, result.terms)
+    if not operators or "gflops" not in result.terms.metrics:
+        return []
+    rows = [
+        (u.operator, shown_path(u.path), counted(u.calls, "call"), _shapes(u.shapes))
+        for u in operators[:SHOWN_LAYERS]
+    ]
+    more = len(operators) - SHOWN_LAYERS
+    return [
+        "uncounted:",
+        *aligned(rows, "llrl", indent="  "),
+        *([f"  ... and {more} more"] if more > 0 else []),
+    ]
+
+
+def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
+    return " ".join("x".join(map(str, shape)) or "()" for shape in shapes)
+
+
+def _hint(result: Result) -> Iterator[str]:
+    """Say what to type: the command that accepts the change, where accepting is right."""
+    verdicts = {v.verdict for v in result.judgement.failing}
+    if Verdict.UNCOUNTED in verdicts:
+        operator = hidden(result.profile, result.terms)[0].operator
+        if not operator.startswith("layer:"):
+            yield f'register a formula: @register_flop_formula("{operator}")'
+        else:
+            yield 'count it with engine="dispatch"'
+        yield f"or agree not to count it: flop_budget_ignore_ops = {operator}"
+        return
+    over = [v for v in result.judgement.failing if _over_ceiling(result, v)]
+    if over:
+        names = ", ".join(f"`{METRICS[v.metric].ceiling}`" for v in over)
+        yield f"an update cannot accept this: raise {names} of the marker if the growth is meant"
+        return
+    yield {
+        Verdict.UNBUDGETED: "create the baseline and commit it:",
+        Verdict.IMPROVED: "keep the improvement:",
+    }.get(result.judgement.failing[0].verdict, "if the change is meant, accept it and commit:")
+    yield f"  {result.update_command}"
+
+
+def _over_ceiling(result: Result, verdict: MetricVerdict) -> bool:
+    ceiling = result.terms.ceilings.get(verdict.metric)
+    return (
+        verdict.path is None
+        and ceiling is not None
+        and verdict.measured is not None
+        and verdict.measured > ceiling
+    )

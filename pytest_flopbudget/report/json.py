@@ -1,0 +1,85 @@
+"""The machine-readable report, `format: 1`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget import codec
+from pytest_flopbudget.metrics import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from fractions import Fraction
+
+    from pytest_flopbudget.result import Result
+    from pytest_flopbudget.settings import Settings
+    from pytest_flopbudget.verdict import MetricVerdict
+
+FORMAT = 1
+
+
+def json_text(settings: Settings, results: Iterable[Result], stale: Iterable[str]) -> str:
+    """Write the report of a whole run."""
+    report = {
+        "format": FORMAT,
+        "settings": _settings(settings),
+        "budgets": [_budget(result) for result in results],
+        "stale": list(stale),
+    }
+    return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    terms = settings.terms
+    return {
+        "judge": settings.judge,
+        "update": settings.update,
+        "directory": settings.shown_directory,
+        "metrics": list(terms.metrics),
+        "engine": terms.engine,
+        "device": terms.device,
+        "threads": terms.threads,
+        "time_limit": terms.time_limit,
+        "tolerance": {key: float(value) for key, value in terms.tolerance.items()},
+        "fail_on": list(terms.fail_on),
+        "ignore_ops": list(terms.ignore_ops),
+    }
+
+
+def _budget(result: Result) -> dict[str, Any]:
+    layers: dict[str, dict[str, Any]] = {}
+    for verdict in result.judgement.layers:
+        layers.setdefault(verdict.path or "", {})[verdict.metric] = _verdict(verdict)
+    profile = result.profile.to_dict()
+    for layer in profile["layers"]:
+        layer["verdicts"] = layers.get(layer["path"], {})
+    return {
+        "test": result.test,
+        "name": result.name,
+        "file": result.file,
+        "verdict": result.judgement.verdict.value,
+        "failed": bool(result.judgement.failing),
+        "metrics": {v.metric: _verdict(v) for v in result.judgement.metrics},
+        "ignored": [u.operator for u in result.profile.uncounted if u.operator in result.ignored],
+        **profile,
+    }
+
+
+def _verdict(verdict: MetricVerdict) -> dict[str, Any]:
+    """Give values in the units in which budgets are written: scalars, GFLOPs, milliseconds."""
+    metric = METRICS[verdict.metric]
+
+    def number(value: Fraction | None) -> int | float | None:
+        if value is None:
+            return None
+        shown = value / metric.scale
+        return int(shown) if shown.denominator == 1 else float(shown)
+
+    return {
+        "measured": number(verdict.measured),
+        "baseline": number(verdict.baseline),
+        "budget": number(verdict.budget),
+        "verdict": codec.encode(verdict.verdict),
+        "reason": verdict.reason,
+    }

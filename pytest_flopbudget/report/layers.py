@@ -1,0 +1,124 @@
+"""The per-layer table, as YOLOv5 prints it: time (ms), GFLOPs, params, layer, and more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.metrics import GFLOPS, LATENCY, PARAMS
+from pytest_flopbudget.profile import shown_path
+from pytest_flopbudget.report.columns import aligned, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_flopbudget.profile import LayerProfile, ModelProfile, Shape
+
+HEADERS = (
+    "time (ms)",
+    "GFLOPs",
+    "params",
+    "layer",
+    "type",
+    "calls",
+    "share",
+    "GFLOP/s",
+    "input",
+    "output",
+)
+SIDES = "rrrllrrrll"
+DEPTH = 2
+SHOWN_SHAPES = 2
+
+
+def layer_table(profile: ModelProfile, depth: int = DEPTH) -> list[str]:
+    """Draw the layers down to `depth`, a row for the whole model, and the summary line.
+
+    Every row is a total: it includes the layers below it. The share is that of the model's
+    GFLOPs, or of its params where nothing was counted.
+    """
+    shown = [layer for layer in profile.layers if layer.path and _depth(layer) <= depth]
+    rows = [_row(layer, profile) for layer in shown if layer.calls != 0 or layer.params]
+    table = aligned([HEADERS, *rows, _total_row(profile)], SIDES)
+    return [*table, summary_line(profile), *_notes(profile)]
+
+
+def summary_line(profile: ModelProfile) -> str:
+    """Sum the model up: layers, params, trainable params, GFLOPs."""
+    parts = [
+        f"{profile.model}: {counted(len(profile.layers), 'layer')}",
+        f"{profile.params:,} params",
+        f"{profile.trainable_params:,} trainable",
+    ]
+    if profile.flops is not None:
+        parts.append(f"{GFLOPS.text(profile.flops, _decimals(profile))} GFLOPs")
+    if profile.latency_ms is not None:
+        parts.append(f"{LATENCY.text(profile.latency_ms)} ms")
+    return ", ".join(parts)
+
+
+def _notes(profile: ModelProfile) -> list[str]:
+    """Say what else a reader of the figures must know."""
+    notes = [
+        f"uncounted: {u.operator} in {shown_path(u.path)}, "
+        f"{counted(u.calls, 'call')}, shapes {_shapes(u.shapes)}"
+        for u in profile.uncounted
+    ]
+    if profile.unused:
+        notes.append(f"unused: {', '.join(profile.unused)}")
+    if profile.data_dependent:
+        notes.append("data dependent: forward read the values of tensors")
+    if profile.environment:
+        notes.append(f"timed on {profile.environment.key}, torch {profile.environment.torch}")
+    notes += [f"{metric} not measured: {why}" for metric, why in profile.not_measured.items()]
+    return notes
+
+
+def _row(layer: LayerProfile, profile: ModelProfile) -> Sequence[str]:
+    return (
+        LATENCY.text(layer.latency_ms),
+        GFLOPS.text(layer.flops, _decimals(profile)),
+        PARAMS.text(layer.params),
+        layer.name,
+        layer.type,
+        "-" if layer.calls is None else f"{layer.calls:,}",
+        _share(layer, profile),
+        _rate(layer.flops, layer.latency_ms),
+        _shapes(layer.input_shapes),
+        _shapes(layer.output_shapes),
+    )
+
+
+def _total_row(profile: ModelProfile) -> Sequence[str]:
+    root = profile.layers[0]
+    _, *cells = _row(root, profile)
+    cells[6] = _rate(profile.flops, profile.latency_ms)
+    return (LATENCY.text(profile.latency_ms), *cells)
+
+
+def _decimals(profile: ModelProfile) -> int:
+    return GFLOPS.decimals_for(profile.flops)
+
+
+def _depth(layer: LayerProfile) -> int:
+    return layer.path.count(".") + 1
+
+
+def _share(layer: LayerProfile, profile: ModelProfile) -> str:
+    part, whole = layer.flops, profile.flops
+    if part is None or not whole:
+        part, whole = layer.params, profile.params
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _rate(flops: int | None, latency_ms: float | None) -> str:
+    """Format the GFLOP/s that a layer achieved: FLOPs / 10^9 over seconds."""
+    if flops is None or not latency_ms:
+        return "-"
+    return f"{flops / latency_ms / 1e6:,.1f}"
+
+
+def _shapes(shapes: Sequence[Shape]) -> str:
+    """Write shapes as `1x3x640x640`; all but the first two are only counted."""
+    texts = ["x".join(map(str, shape)) or "()" for shape in shapes]
+    more = len(texts) - SHOWN_SHAPES
+    return ", ".join(texts[:SHOWN_SHAPES]) + (f", +{more}" if more > 0 else "")

@@ -1,0 +1,53 @@
+"""One budget of one run: what was measured and judged, as it travels from worker to report."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+
+from pytest_flopbudget.baseline.record import Baseline
+from pytest_flopbudget.names import TestId
+from pytest_flopbudget.profile import ModelProfile
+from pytest_flopbudget.terms import Terms
+from pytest_flopbudget.verdict import Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The outcome of one call of the fixture."""
+
+    test: str  # the node id
+    name: str | None  # of a budget made with `named`
+    path: str  # of the baseline, relative to the budget folder
+    file: str  # the same as it is shown, relative to the rootdir
+    terms: Terms
+    profile: ModelProfile
+    baseline: Baseline | None
+    judgement: Judgement
+
+    @property
+    def title(self) -> str:
+        """The test, and the part of it that `named` names."""
+        return self.test if self.name is None else f"{self.test} ({self.name})"
+
+    @property
+    def short_name(self) -> str:
+        """The title without the file of the test."""
+        return self.title.partition("::")[2]
+
+    @cached_property
+    def ignored(self) -> tuple[str, ...]:
+        """The operators that ran uncounted, as the team agreed."""
+        ran = {uncounted.operator for uncounted in self.profile.uncounted}
+        return tuple(sorted(ran & set(self.terms.ignore_ops)))
+
+    @property
+    def update_command(self) -> str:
+        """What accepts this budget as it is, quoted for the shell."""
+        return f"pytest --update-budgets {shlex.quote(self.test)}"
+
+    @property
+    def test_file(self) -> str:
+        """The file of the test, relative to the rootdir."""
+        return TestId.parse(self.test).file

@@ -1,0 +1,133 @@
+"""A whole run: gathers the results of all workers, writes baselines and reports at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_flopbudget import codec
+from pytest_flopbudget.baseline.update import Change, change, updated
+from pytest_flopbudget.collected import Collected
+from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.report import terminal
+from pytest_flopbudget.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_flopbudget.settings import Settings
+
+ATTRIBUTE = "flop_budget"  # of a test report, on its way from a worker to the controller
+
+
+def register(config: pytest.Config, settings: Settings) -> None:
+    """Register what an active run needs: every process collects, one of them concludes."""
+    collected = Collected(config)
+    config.pluginmanager.register(collected, "flopbudget-collected")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Session(settings, collected), "flopbudget-session")
+
+
+def attach(report: pytest.TestReport, results: Iterable[Result | None]) -> None:
+    """Give the results of a test to its last report, so that they reach the controller."""
+    payload = [codec.encode(result) for result in results if result is not None]
+    setattr(report, ATTRIBUTE, payload)
+
+
+class Session:
+    """What the process that talks to the user knows of the run."""
+
+    def __init__(self, settings: Settings, collected: Collected) -> None:
+        self._settings = settings
+        self._collected = collected
+        self._results: dict[str, Result] = {}  # by baseline
+        self._not_passed: set[str] = set()
+        self._changes: list[tuple[Result, Change]] = []
+        self._stale: list[str] = []
+        self._errors: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "setup":  # the first report of a run, also of one that is repeated
+            self._not_passed.discard(report.nodeid)
+        if not report.passed or hasattr(report, "wasxfail"):
+            self._not_passed.add(report.nodeid)
+        for payload in getattr(report, ATTRIBUTE, ()):
+            result = codec.decode(Result, payload)
+            self._results[result.path] = result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        settings = self._settings
+        if settings.update:
+            self._changes = [c for r in self._passed() if (c := self._update(r)) is not None]
+        self._stale = self._collected.stale(settings)
+        if settings.update and settings.trim:
+            for file in self._stale:
+                (settings.directory / file).unlink()
+        if settings.json is not None:
+            self._write_json(settings.json)
+        failed = bool(self._errors) or ("stale" in settings.terms.fail_on and bool(self._stale))
+        if failed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        results = self._sorted()
+        if not results and not self._stale and not self._errors:
+            return
+        settings = self._settings
+        terminalreporter.section("flop budgets")
+        lines = [*terminal.budget_lines(results), *terminal.table_lines(settings, results)]
+        lines += ["", *terminal.outcome_lines(settings, results)]
+        if settings.update:
+            kept = sorted({r.title for r in results} - {r.title for r in self._passed()})
+            lines += terminal.change_lines(self._changes, kept)
+        lines += terminal.stale_lines(settings, self._stale)
+        for line in lines:
+            terminalreporter.write_line(line)
+        for error in self._errors:
+            terminalreporter.write_line(error, red=True)
+
+    def _sorted(self) -> list[Result]:
+        return [self._results[path] for path in sorted(self._results)]
+
+    def _passed(self) -> list[Result]:
+        """List the results that may be written: of tests that passed to the end."""
+        return [
+            result
+            for result in self._sorted()
+            if result.test not in self._not_passed and not result.judgement.failing
+        ]
+
+    def _update(self, result: Result) -> tuple[Result, Change] | None:
+        """Write one baseline; what goes wrong is said at the end, and the others are written."""
+        from pytest_flopbudget.baseline.reader import read
+        from pytest_flopbudget.baseline.writer import text_of, write
+
+        file = self._settings.directory / result.path
+        try:
+            old = read(file, result.file)
+            new = updated(
+                old,
+                result.profile,
+                result.terms,
+                result.test,
+                adds_latency=self._settings.adds_latency,
+            )
+            did = change(old, new)
+            if did is not Change.UNCHANGED:
+                write(file, text_of(new))
+        except BaselineError as error:
+            self._errors.append(str(error))
+            return None
+        except OSError as error:
+            self._errors.append(f"{result.file}: cannot be written: {error.strerror}")
+            return None
+        return result, did
+
+    def _write_json(self, file: Path) -> None:
+        from pytest_flopbudget.report.json import json_text
+
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json_text(self._settings, self._sorted(), self._stale), encoding="utf-8")

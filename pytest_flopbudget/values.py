@@ -1,0 +1,175 @@
+"""From what a user wrote - on the command line, in an ini file, in a marker - to values.
+
+Every parser takes a string or the Python value itself and raises `ValueError` with one clause,
+`expected ..., found ...`; whoever calls it says where that was written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from numbers import Rational, Real
+from typing import Any
+
+from pytest_flopbudget.errors import nearest, one_of
+from pytest_flopbudget.metrics import METRICS, Metric
+
+ENGINES = ("dispatch", "thop", "yolov5")
+MODES = ("inference", "training")
+TABLES = ("failed", "all", "none")
+FAIL_ON = ("improved", "stale", "not_compared", "inconclusive")
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "npu", "privateuseone")
+
+Parser = Callable[[Any], Any]
+
+
+def words(value: object) -> tuple[str, ...]:
+    """Split `a, b`, or a list of such texts; repetitions are dropped."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"expected a list of words, found `{value!r}`")
+    found = (word.strip() for text in texts for word in text.split(","))
+    return tuple(dict.fromkeys(word for word in found if word))
+
+
+def choice(*names: str) -> Parser:
+    """Make a parser that takes one of `names`."""
+
+    def parse(value: object) -> str:
+        if value not in names:
+            raise ValueError(_unknown(value, names))
+        return str(value)
+
+    return parse
+
+
+def choices(*names: str) -> Parser:
+    """Make a parser that takes several of `names`, separated by commas or as a list."""
+    one = choice(*names)
+    return lambda value: tuple(one(word) for word in words(value))
+
+
+def metrics(value: object) -> tuple[str, ...]:
+    """Parse the metrics to judge, at least one; they come out in the order of the table."""
+    chosen = choices(*METRICS)(value)
+    if not chosen:
+        raise ValueError(f"expected at least one of {one_of(METRICS)}, found none")
+    return tuple(key for key in METRICS if key in chosen)
+
+
+def operators(value: object) -> tuple[str, ...]:
+    """Parse operators that are not to be counted: `namespace::name`, or `layer:Type`."""
+    names = words(value)
+    for name in names:
+        if not re.fullmatch(r"\w+::\w+|layer:\w+", name):
+            raise ValueError(f"expected `namespace::name` or `layer:Type`, found `{name}`")
+    return names
+
+
+def device(value: object) -> str:
+    """Parse a device such as `cpu`, `cuda:1` or `auto`."""
+    kind, _, index = str(value).partition(":")
+    if kind not in DEVICES:
+        raise ValueError(_unknown(value, DEVICES))
+    if (":" in str(value)) and not index.isdecimal():
+        raise ValueError(f"expected a device such as `cuda:1`, found `{value}`")
+    return str(value)
+
+
+def whole(minimum: int) -> Parser:
+    """Make a parser of whole numbers of at least `minimum`."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise ValueError(f"expected a whole number of at least {minimum}, found `{value}`")
+        return value
+
+    return parse
+
+
+def seconds(value: object) -> float:
+    """Parse a duration in seconds, above 0."""
+    return float(_positive(value, "a number of seconds above 0"))
+
+
+def ceiling(metric: Metric) -> Parser:
+    """Make a parser of ceilings, from shown units (as in `max_gflops`) to exact base units."""
+
+    def parse(value: object) -> Fraction:
+        return _positive(value, "a number above 0") * metric.scale
+
+    return parse
+
+
+def share(value: object) -> Fraction:
+    """Parse a relative growth, `"5%"` or `0.05`, exactly as it is written."""
+    text = str(value).strip()
+    number = _number(text.removesuffix("%"))
+    if isinstance(value, bool) or number is None or number < 0:
+        raise ValueError(f'expected a growth such as `"5%"` or `0.05`, found `{value}`')
+    if text.endswith("%"):
+        return number / 100
+    if number >= 1:
+        raise ValueError(
+            f'expected a growth below 1 or in percent, found `{value}`: write `"{text}%"`'
+        )
+    return number
+
+
+def tolerance(value: object) -> dict[str, Fraction]:
+    """Parse tolerances: one for params and GFLOPs, or one per metric, `latency=25%` or a dict."""
+    if isinstance(value, list | tuple) or (isinstance(value, str) and "=" in value):
+        value = dict(_assignment(item) for item in words(value))
+    if not isinstance(value, Mapping):
+        return {key: share(value) for key, metric in METRICS.items() if metric.exact}
+    for key in value:
+        if key not in METRICS:
+            raise ValueError(_unknown(key, METRICS))
+    return {key: share(value[key]) for key in value}
+
+
+def layers(value: object) -> bool | tuple[str, ...]:
+    """Parse which layers are judged: `True` (each), `False` (none), or path globs."""
+    return value if isinstance(value, bool) else words(value)
+
+
+def file_name(value: object) -> str:
+    """Parse a budget's name or a path: any text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"expected a text that is not empty, found `{value!r}`")
+    return value
+
+
+def _assignment(item: str) -> tuple[str, str]:
+    key, equals, text = item.partition("=")
+    if not equals:
+        raise ValueError(f"expected `metric=growth` such as `latency=25%`, found `{item}`")
+    return key.strip(), text.strip()
+
+
+def _positive(value: object, expected: str) -> Fraction:
+    number = None if isinstance(value, bool) else _number(value)
+    if number is None or number <= 0:
+        raise ValueError(f"expected {expected}, found `{value}`")
+    return number
+
+
+def _number(value: object) -> Fraction | None:
+    """Read a number exactly as it is written: 0.1 is a tenth, not the double nearest to it."""
+    try:
+        if isinstance(value, Rational):
+            return Fraction(value)
+        if isinstance(value, Real | str):
+            return Fraction(str(value).strip())
+    except (ValueError, ZeroDivisionError):  # not a number, NaN, infinity
+        pass
+    return None
+
+
+def _unknown(value: object, names: Iterable[str]) -> str:
+    names = tuple(names)
+    hint = nearest(str(value), names)
+    return f"expected {one_of(names)}, found `{value}`" + (f"; {hint}" if hint else "")

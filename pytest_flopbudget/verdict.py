@@ -1,0 +1,256 @@
+"""Judging: a profile, a baseline and terms to one word per metric, and one for the budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.baseline.update import differences
+from pytest_flopbudget.errors import BaselineError, MeasureError
+from pytest_flopbudget.metrics import METRICS, Metric
+from pytest_flopbudget.profile import is_below
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.profile import ModelProfile, Uncounted
+    from pytest_flopbudget.terms import Terms
+
+
+class Verdict(Enum):
+    """One word on one metric or budget, the gravest first."""
+
+    UNCOUNTED = "uncounted"
+    EXCEEDED = "exceeded"
+    UNBUDGETED = "unbudgeted"
+    INCONCLUSIVE = "inconclusive"
+    IMPROVED = "improved"
+    WITHIN = "within"
+    NOT_COMPARED = "not_compared"
+
+    @property
+    def text(self) -> str:
+        """The verdict as it is shown."""
+        return self.value.replace("_", " ")
+
+
+FAILING = frozenset({Verdict.UNCOUNTED, Verdict.EXCEEDED, Verdict.UNBUDGETED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricVerdict:
+    """The verdict on one metric of a model, or of one layer; values are in base units."""
+
+    metric: str
+    path: str | None  # of the layer, `None` for the whole model
+    own: bool = False  # the layer's own cost is judged, not its total
+    measured: Fraction | None
+    baseline: Fraction | None
+    budget: Fraction | None
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """All verdicts on one budget."""
+
+    metrics: tuple[MetricVerdict, ...]
+    layers: tuple[MetricVerdict, ...] = ()
+    fail_on: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The gravest verdict; `not compared` only if nothing was compared."""
+        present = {v.verdict for v in (*self.metrics, *self.layers)}
+        return next(verdict for verdict in Verdict if verdict in present)
+
+    @property
+    def failing(self) -> tuple[MetricVerdict, ...]:
+        """The verdicts that fail the test: of the whole model first, then of layers."""
+        return tuple(v for v in (*self.metrics, *self.layers) if self.fails_by(v))
+
+    def fails_by(self, verdict: MetricVerdict) -> bool:
+        """Tell whether one verdict fails the test."""
+        return verdict.verdict in FAILING or verdict.verdict.value in self.fail_on
+
+
+def judge(profile: ModelProfile, baseline: Baseline | None, terms: Terms) -> Judgement:
+    """Judge every metric of the model, and its layers as the terms ask.
+
+    Raises:
+        BaselineError: the baseline was made with another engine, mode or input.
+        MeasureError: a glob of `layers` matches no layer.
+    """
+    if baseline is not None:
+        _check_same(profile, baseline)
+    metrics = [_judge_total(METRICS[key], profile, baseline, terms) for key in terms.metrics]
+    layers: Iterable[MetricVerdict] = ()
+    if terms.layer_globs:
+        layers = _judge_globs(profile, baseline, terms)
+    elif terms.each_layer and not profile.data_dependent:
+        layers = _judge_each(profile, baseline, terms)
+    return Judgement(metrics=tuple(metrics), layers=tuple(layers), fail_on=terms.fail_on)
+
+
+def judge_ceilings(profile: ModelProfile, terms: Terms) -> Judgement:
+    """Judge what `--update-budgets` judges: uncounted operators, and ceilings where there are."""
+    metrics = []
+    for key in terms.metrics:
+        verdict = _judge_total(METRICS[key], profile, None, terms)
+        if verdict.verdict is Verdict.UNBUDGETED:
+            verdict = _verdict(METRICS[key], profile, Verdict.WITHIN)
+        metrics.append(verdict)
+    return Judgement(metrics=tuple(metrics))
+
+
+def hidden(profile: ModelProfile, terms: Terms) -> list[Uncounted]:
+    """List the uncounted operators that the team has not agreed to ignore."""
+    return [u for u in profile.uncounted if u.operator not in terms.ignore_ops]
+
+
+def _check_same(profile: ModelProfile, baseline: Baseline) -> None:
+    for what, before, now in differences(baseline, profile):
+        raise BaselineError(
+            f"the baseline was made with {what} `{before}`, this run has `{now}`: they cannot be "
+            "compared",
+            "if the change is meant, update the baseline",
+        )
+
+
+def _judge_total(
+    metric: Metric, profile: ModelProfile, baseline: Baseline | None, terms: Terms
+) -> MetricVerdict:
+    if metric.key == "gflops" and hidden(profile, terms):
+        return _verdict(metric, profile, Verdict.UNCOUNTED)
+    measured = getattr(profile, metric.field)
+    if measured is None:
+        reason = profile.not_measured.get(metric.key, "it was not measured")
+        return _verdict(metric, profile, Verdict.NOT_COMPARED, reason=reason)
+    stored, reason = _stored(metric, profile, baseline)
+    tolerance, ceiling = terms.tolerance[metric.key], terms.ceilings.get(metric.key)
+    if stored is None and ceiling is None:
+        missing = Verdict.UNBUDGETED if metric.exact else Verdict.NOT_COMPARED
+        return _verdict(metric, profile, missing, reason=reason)
+    limits = [] if stored is None else [stored * (1 + tolerance)]
+    budget = min([*limits, *([] if ceiling is None else [ceiling])])
+    word = _word(metric, Fraction(measured), stored, budget, tolerance)
+    return _verdict(metric, profile, word, baseline=stored, budget=budget)
+
+
+def _stored(
+    metric: Metric, profile: ModelProfile, baseline: Baseline | None
+) -> tuple[Fraction | None, str]:
+    """Find the value to compare with, or the reason why there is none."""
+    if baseline is None:
+        return None, "no baseline"
+    if metric.exact:
+        value = baseline.total.get(metric.field)
+        return None if value is None else Fraction(value), "not in the baseline"
+    environment = profile.environment
+    entry = None if environment is None else baseline.latency.get(environment.key)
+    if entry is None or environment is None:
+        return None, "no entry for this environment"
+    if entry.torch != environment.torch:
+        return None, f"measured with torch {entry.torch}, this is {environment.torch}"
+    if entry.flops is not None and entry.flops != baseline.total.get("flops", entry.flops):
+        return None, "measured before the last accepted change"
+    return Fraction(str(entry.times["total_ms"])), ""
+
+
+def _word(
+    metric: Metric, measured: Fraction, stored: Fraction | None, budget: Fraction, slack: Fraction
+) -> Verdict:
+    if measured > budget:
+        return Verdict.EXCEEDED
+    if stored is not None and measured < stored * (1 if metric.exact else 1 - slack):
+        return Verdict.IMPROVED
+    return Verdict.WITHIN
+
+
+def _verdict(
+    metric: Metric,
+    profile: ModelProfile,
+    verdict: Verdict,
+    *,
+    baseline: Fraction | None = None,
+    budget: Fraction | None = None,
+    reason: str = "",
+) -> MetricVerdict:
+    measured = getattr(profile, metric.field)
+    return MetricVerdict(
+        metric=metric.key,
+        path=None,
+        measured=None if measured is None else Fraction(measured),
+        baseline=baseline,
+        budget=budget,
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def _exact(profile: ModelProfile, baseline: Baseline, terms: Terms) -> Iterator[Metric]:
+    """Yield the metrics that can be judged layer by layer."""
+    for key in terms.metrics:
+        metric = METRICS[key]
+        counted = getattr(profile, metric.field) is not None and metric.field in baseline.total
+        if metric.exact and counted and not (key == "gflops" and hidden(profile, terms)):
+            yield metric
+
+
+def _judge_each(
+    profile: ModelProfile, baseline: Baseline | None, terms: Terms
+) -> Iterator[MetricVerdict]:
+    """Judge the own costs of each layer that the baseline knows; a new one shows in the total."""
+    if baseline is None:
+        return
+    for metric in _exact(profile, baseline, terms):
+        for layer in profile.layers:
+            if layer.path not in baseline.own:
+                continue
+            measured = Fraction(getattr(layer, f"own_{metric.field}"))
+            stored = Fraction(baseline.own[layer.path].costs.get(metric.field, 0))
+            yield _layer_verdict(metric, layer.path, measured, stored, terms, own=True)
+
+
+def _judge_globs(
+    profile: ModelProfile, baseline: Baseline | None, terms: Terms
+) -> Iterator[MetricVerdict]:
+    """Judge the totals of the layers that the globs name."""
+    paths = [layer.path for layer in profile.layers]
+    for glob in terms.layer_globs:
+        matching = [path for path in paths if fnmatchcase(path, glob)]
+        if not matching:
+            raise MeasureError(
+                f"`layers`: no layer of `{profile.model}` matches `{glob}`",
+                "layer paths are the names of `named_modules()`, such as "
+                + ", ".join(f"`{path}`" for path in paths[1:4]),
+            )
+        if baseline is None:
+            continue
+        for metric in _exact(profile, baseline, terms):
+            for path in matching:
+                if any(is_below(stored, path) for stored in baseline.own):
+                    measured = Fraction(getattr(profile[path], metric.field))
+                    stored = Fraction(baseline.total_of(path, metric.field))
+                    yield _layer_verdict(metric, path, measured, stored, terms, own=False)
+
+
+def _layer_verdict(
+    metric: Metric, path: str, measured: Fraction, stored: Fraction, terms: Terms, *, own: bool
+) -> MetricVerdict:
+    tolerance = terms.tolerance[metric.key]
+    budget = stored * (1 + tolerance)
+    return MetricVerdict(
+        metric=metric.key,
+        path=path,
+        own=own,
+        measured=measured,
+        baseline=stored,
+        budget=budget,
+        verdict=_word(metric, measured, stored, budget, tolerance),
+    )

@@ -1,0 +1,1 @@
+"""Models whose parameters and FLOPs are known: published, or derived by hand."""
