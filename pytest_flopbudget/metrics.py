@@ -34,6 +34,11 @@ class Metric:
         """The marker argument that sets an absolute ceiling, in shown units."""
         return f"max_{self.stored.removeprefix('total_')}"
 
+    @property
+    def heading(self) -> str:
+        """The label with its unit, for a column or a row."""
+        return self.label if self.unit in ("", self.label) else f"{self.label} ({self.unit})"
+
     def shown(self, value: Number) -> Decimal:
         """Convert base units to shown units, exactly for every exact metric."""
         fraction = Fraction(value) / self.scale

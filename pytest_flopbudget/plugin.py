@@ -63,13 +63,13 @@ def pytest_configure(config: pytest.Config) -> None:
         register(config, settings)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     settings = config.stash[SETTINGS]
     if not settings.active:
-        return None
-    from pytest_flopbudget.report.terminal import header_line
+        return []
+    from pytest_flopbudget.report.terminal import header_lines
 
-    return header_line(settings)
+    return header_lines(settings)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

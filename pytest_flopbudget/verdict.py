@@ -131,7 +131,7 @@ def _judge_total(
     if measured is None:
         reason = profile.not_measured.get(metric.key, "it was not measured")
         return _verdict(metric, profile, Verdict.NOT_COMPARED, reason=reason)
-    stored, reason = _stored(metric, profile, baseline)
+    stored, reason = _comparable(metric, profile, baseline)
     tolerance, ceiling = terms.tolerance[metric.key], terms.ceilings.get(metric.key)
     if stored is None and ceiling is None:
         missing = Verdict.UNBUDGETED if metric.exact else Verdict.NOT_COMPARED
@@ -142,24 +142,37 @@ def _judge_total(
     return _verdict(metric, profile, word, baseline=stored, budget=budget)
 
 
-def _stored(
+def stored_value(
+    metric: Metric, profile: ModelProfile, baseline: Baseline | None
+) -> Fraction | None:
+    """Find what the baseline says of a metric, in base units, whether or not it is comparable."""
+    if baseline is None:
+        return None
+    if metric.exact:
+        value = baseline.total.get(metric.field)
+        return None if value is None else Fraction(value)
+    entry = baseline.latency.get(profile.environment.key) if profile.environment else None
+    return None if entry is None else Fraction(str(entry.times["total_ms"]))
+
+
+def _comparable(
     metric: Metric, profile: ModelProfile, baseline: Baseline | None
 ) -> tuple[Fraction | None, str]:
     """Find the value to compare with, or the reason why there is none."""
+    value = stored_value(metric, profile, baseline)
     if baseline is None:
         return None, "no baseline"
     if metric.exact:
-        value = baseline.total.get(metric.field)
-        return None if value is None else Fraction(value), "not in the baseline"
+        return value, "not in the baseline"
     environment = profile.environment
-    entry = None if environment is None else baseline.latency.get(environment.key)
-    if entry is None or environment is None:
+    if value is None or environment is None:
         return None, "no entry for this environment"
+    entry = baseline.latency[environment.key]
     if entry.torch != environment.torch:
         return None, f"measured with torch {entry.torch}, this is {environment.torch}"
     if entry.flops is not None and entry.flops != baseline.total.get("flops", entry.flops):
         return None, "measured before the last accepted change"
-    return Fraction(str(entry.times["total_ms"])), ""
+    return value, ""
 
 
 def _word(

@@ -22,14 +22,6 @@ def aligned(rows: Sequence[Sequence[str]], sides: str, *, indent: str = "") -> l
     ]
 
 
-def shortened(text: str, width: int) -> str:
-    """Cut the middle out of a text that is too long."""
-    if len(text) <= width:
-        return text
-    head = (width - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
-
-
 def counted(number: int, noun: str) -> str:
     """Write `1 layer`, `2 layers`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

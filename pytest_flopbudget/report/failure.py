@@ -53,18 +53,28 @@ def sentence(result: Result) -> str:
     )
 
 
-def _exceeded_sentence(result: Result, verdict: MetricVerdict) -> str:
-    metric = METRICS[verdict.metric]
-    measured, budget = pair(metric, verdict.measured, verdict.budget)
+def _exceeded_sentence(result: Result, first: MetricVerdict) -> str:
+    """Name what is over, by how much, and the layer that has the largest part in it."""
+    failing = result.judgement.failing
+    over = [v for v in failing if v.verdict is Verdict.EXCEEDED and v.path == first.path]
+    figures = ", ".join(f"{METRICS[v.metric].label} {_excess(v)}" for v in over)
     subject = f"`{result.profile.model}`"
-    if verdict.path is not None:
-        subject = f"`{shown_path(verdict.path)}` ({result.profile[verdict.path].type}) of {subject}"
-    unit = f" {metric.unit}" if metric.unit not in ("", metric.label) else ""
-    text = f"{subject} exceeds its {metric.label} budget: {measured}{unit}, allowed {budget}{unit}"
-    blamed = _changed(result, metric)
-    if verdict.path is None and blamed and blamed[0].growth > 0:
-        text += f"; first `{shown_path(blamed[0].path)}` ({blamed[0].type}), {blamed[0].kind.value}"
-    return text
+    if first.path is not None:
+        subject = f"`{shown_path(first.path)}` ({result.profile[first.path].type}) of {subject}"
+    blamed = _changed(result, METRICS[first.metric])
+    mostly = ""
+    if first.path is None and blamed and blamed[0].growth > 0:
+        new = "the new " if blamed[0].kind is Kind.NEW else ""
+        mostly = f", mostly {new}`{shown_path(blamed[0].path)}` ({blamed[0].type})"
+    return f"{subject} exceeds its budget: {figures}{mostly}"
+
+
+def _excess(verdict: MetricVerdict) -> str:
+    """Say by how much a value grew, or where nothing is stored, what it is and what is allowed."""
+    if verdict.measured is not None and verdict.baseline:
+        return change_text(verdict.measured, verdict.baseline)
+    measured, budget = pair(METRICS[verdict.metric], verdict.measured, verdict.budget)
+    return f"{measured}, allowed {budget}"
 
 
 def pair(metric: Metric, one: Fraction | None, other: Fraction | None) -> tuple[str, str]:
@@ -79,7 +89,8 @@ def pair(metric: Metric, one: Fraction | None, other: Fraction | None) -> tuple[
 def _metrics_table(result: Result) -> list[str]:
     headers = ("metric", "measured", "budget", "baseline", "change", "verdict")
     rows = [_metric_row(verdict) for verdict in result.judgement.metrics]
-    layers = [v for v in result.judgement.failing if v.path is not None]
+    judged = {v.metric for v in result.judgement.failing if v.path is None}
+    layers = [v for v in result.judgement.failing if v.path is not None and v.metric not in judged]
     rows += [_metric_row(verdict) for verdict in layers[:SHOWN_LAYERS]]
     lines = aligned([headers, *rows], "lrrrrl", indent="  ")
     if len(layers) > SHOWN_LAYERS:
@@ -91,9 +102,9 @@ def _metrics_table(result: Result) -> list[str]:
 
 def _metric_row(verdict: MetricVerdict) -> tuple[str, ...]:
     metric = METRICS[verdict.metric]
-    label = metric.label if verdict.path is None else f"{shown_path(verdict.path)}: {metric.label}"
-    if metric.unit not in ("", metric.label):
-        label += f" ({metric.unit})"
+    label = metric.heading
+    if verdict.path is not None:
+        label = f"{shown_path(verdict.path)}: {label}"
     measured, budget = pair(metric, verdict.measured, verdict.budget)
     change = ""
     if verdict.measured is not None and verdict.baseline is not None:

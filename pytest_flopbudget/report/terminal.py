@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import Change
 from pytest_flopbudget.metrics import METRICS, change_text
-from pytest_flopbudget.names import TestId
-from pytest_flopbudget.report.columns import aligned, counted, shortened
+from pytest_flopbudget.report.columns import aligned, counted
 from pytest_flopbudget.report.layers import layer_table
-from pytest_flopbudget.verdict import Verdict
+from pytest_flopbudget.verdict import Verdict, stored_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,36 +18,33 @@ if TYPE_CHECKING:
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.verdict import MetricVerdict
 
-NAME_WIDTH = 30
 
-
-def header_line(settings: Settings) -> str:
+def header_lines(settings: Settings) -> list[str]:
     """Tell the effective settings before the tests run."""
     terms = settings.terms
     tolerance = ",".join(f"{k}={float(v * 100):g}%" for k, v in terms.tolerance.items())
     parts = [
-        "update" if settings.update else "judge",
-        ",".join(terms.metrics),
+        f"{'update' if settings.update else 'judge'} {','.join(terms.metrics)}",
         f"engine {terms.engine}",
         f"baselines in {settings.shown_directory}",
-        f"tolerance {tolerance}",
     ]
+    limits = [f"tolerance {tolerance}"]
     if terms.fail_on:
-        parts.append(f"fail on {','.join(terms.fail_on)}")
+        limits.append(f"fail on {','.join(terms.fail_on)}")
     if terms.ignore_ops:
-        parts.append(f"ignoring {','.join(terms.ignore_ops)}")
-    return "flop-budget: " + ", ".join(parts)
+        limits.append(f"ignoring {','.join(terms.ignore_ops)}")
+    return [f"flop-budget: {', '.join(part)}" for part in (parts, limits)]
 
 
 def budget_lines(results: Sequence[Result]) -> list[str]:
-    """Draw one line per budget, grouped by test file."""
-    lines = []
-    files = list(dict.fromkeys(TestId.parse(result.test).file for result in results))
-    rows = {result.file: _row(result) for result in results}
-    drawn = dict(zip(rows, aligned(list(rows.values()), "llrlrlrl", indent="  "), strict=True))
-    for file in files:
+    """Draw one line per budget, by test file; the name is last, since it may be of any length."""
+    if not results:
+        return []
+    heading, *rows = aligned([_heading(results), *map(_row, results)], "lrlrlrll", indent="  ")
+    lines = [heading]
+    for file in dict.fromkeys(result.test_file for result in results):
         lines.append(file)
-        lines += [drawn[r.file] for r in results if TestId.parse(r.test).file == file]
+        lines += [row for row, r in zip(rows, results, strict=True) if r.test_file == file]
     return lines
 
 
@@ -107,37 +103,42 @@ def stale_lines(settings: Settings, stale: Sequence[str]) -> Iterator[str]:
         yield "  to remove: pytest --update-budgets --flop-budget-trim"
 
 
+def _heading(results: Sequence[Result]) -> tuple[str, ...]:
+    """Name the columns of the metrics that any budget has."""
+    judged = {verdict.metric for r in results for verdict in r.judgement.metrics}
+    labels = (m.heading if key in judged else "" for key, m in METRICS.items())
+    return ("verdict", *(cell for label in labels for cell in (label, "")), "budget")
+
+
 def _row(result: Result) -> tuple[str, ...]:
-    cells: list[str] = [shortened(result.short_name, NAME_WIDTH), result.judgement.verdict.text]
     by_metric = {verdict.metric: verdict for verdict in result.judgement.metrics}
-    for key in METRICS:
-        verdict = by_metric.get(key)
-        cells += ("", "") if verdict is None else _cells(verdict)
-    return tuple(cells)
+    cells = (cell for key in METRICS for cell in _cells(by_metric.get(key), result))
+    return (result.judgement.verdict.text, *cells, result.short_name)
 
 
-def _cells(verdict: MetricVerdict) -> tuple[str, str]:
+def _cells(verdict: MetricVerdict | None, result: Result) -> tuple[str, str]:
+    """Write a measured value, and how it changed against the baseline."""
+    if verdict is None:
+        return "", ""
     metric = METRICS[verdict.metric]
-    if verdict.measured is None:
-        return f"{metric.label} -", ""
     value = metric.text(verdict.measured, metric.decimals_for(verdict.measured))
-    text = f"{value} {metric.unit or metric.label}"
-    if verdict.baseline is None or verdict.baseline == verdict.measured:
-        return text, ""
-    return text, change_text(verdict.measured, verdict.baseline)
+    before = verdict.baseline
+    if before is None:  # an update judges nothing against it, but what it changes is worth seeing
+        before = stored_value(metric, result.profile, result.baseline)
+    if verdict.measured is None or before is None or before == verdict.measured:
+        return value, ""
+    return value, change_text(verdict.measured, before)
 
 
 def _growth(result: Result) -> str:
-    """List the relative changes of the totals against the baseline that was replaced."""
+    """List the relative changes against the baseline that was replaced."""
     parts = []
-    for key, metric in METRICS.items():
-        before = result.baseline.total.get(metric.field) if result.baseline else None
-        after = getattr(result.profile, metric.field)
-        if key not in result.terms.metrics or before is None or after is None:
-            continue
-        if before != after:
-            parts.append(f"{metric.label} {change_text(after, before)}")
-    return ", ".join(parts) or "some layers or latency, at the same totals"
+    for key in result.terms.metrics:
+        before = stored_value(METRICS[key], result.profile, result.baseline)
+        after = getattr(result.profile, METRICS[key].field)
+        if before is not None and after is not None and before != after:
+            parts.append(f"{METRICS[key].label} {change_text(after, before)}")
+    return ", ".join(parts) or "some layers, at the same total"
 
 
 def _ignored_lines(results: Sequence[Result]) -> Iterator[str]:
