@@ -7,12 +7,12 @@ from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.metrics import METRICS, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.profile import ModelProfile
 
 
@@ -135,8 +135,3 @@ def _latency_changes(profile: ModelProfile, baseline: Baseline) -> Iterable[Laye
 
 def _direction(growth: Fraction) -> Kind:
     return Kind.GROWN if growth > 0 else Kind.SHRUNK
-
-
-def all_changes(profile: ModelProfile, baseline: Baseline) -> dict[str, list[LayerChange]]:
-    """List the changed layers of every metric."""
-    return {key: changes(metric, profile, baseline) for key, metric in METRICS.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,14 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.access import Reads, Writes
 from pytest_flopbudget.measure.formulas import shapes_of
-from pytest_flopbudget.measure.layers import Layers, Tracker, Visits, shapes
+from pytest_flopbudget.measure.layers import Layers, Switches, Tracker, Visits, shapes
 from pytest_flopbudget.measure.operators import Operator, operator_of
 from pytest_flopbudget.measure.worlds import Fake, Meta, Real, World, tensors
 from pytest_flopbudget.profile import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from torch._ops import OpOverload
 
     from pytest_flopbudget.measure.call import Call
@@ -79,14 +77,14 @@ def _count_in(
     )
     writes = Writes([*state.tensors, *call.tensors()], world)
     result = Count(world.name, [0] * len(layers), [0] * len(layers), visits)
-    unread = {id(world.stand_in(p)): name for name, p in model.named_parameters()}
-    mode = CountingMode(world, tracker, switches, writes, unread, result)
+    reads = Reads(model, world)
+    mode = CountingMode(world, tracker, switches, writes, reads, result)
     inputs = call.mapped(world.stand_in)
     torch.manual_seed(SEED)
     try:
         state.substitute(world.stand_in)
         _run_uncompiled(layers)
-        with world.entered(), tracker.attached(), mode:
+        with world.entered(), reads.watched(), tracker.attached(), mode:
             output = inputs.forward(model)
             mode.in_backward = True
             if call.training:
@@ -94,7 +92,8 @@ def _count_in(
     finally:
         state.restore()
         writes.undo()
-    result.unused = list(unread.values())
+    result.unused = reads.unused
+    result.data_dependent = reads.values and world.name == Real.name
     result.written = writes.originals
     return result
 
@@ -102,10 +101,10 @@ def _count_in(
 def _run_uncompiled(layers: Layers) -> None:
     """Let compiled layers run as they were written, until their state is restored."""
     for module in layers.modules:
-        original = vars(module)["_modules"].get("_orig_mod")
+        original = getattr(module, "_orig_mod", None)
         if original is not None:
             vars(module)["forward"] = original
-        if vars(module).get("_compiled_call_impl") is not None:
+        if getattr(module, "_compiled_call_impl", None) is not None:
             vars(module)["_compiled_call_impl"] = None
 
 
@@ -118,7 +117,7 @@ class CountingMode(TorchDispatchMode):
         tracker: Tracker,
         switches: Switches,
         writes: Writes,
-        unread: dict[int, str],
+        reads: Reads,
         result: Count,
     ) -> None:
         super().__init__()
@@ -127,7 +126,7 @@ class CountingMode(TorchDispatchMode):
         self._tracker = tracker
         self._switches = switches
         self._writes = writes
-        self._unread = unread  # parameters by id; those that an operator reads are taken out
+        self._reads = reads
         self._result = result
 
     @classmethod
@@ -146,12 +145,9 @@ class CountingMode(TorchDispatchMode):
             with self:
                 return func.decompose(*args, **kwargs)
         given = list(tensors(args, kwargs))
-        for tensor in given:
-            self._unread.pop(id(tensor), None)
+        self._reads.note(operator, given)
         if operator.writes:
             self._writes.note(operator.written(args, kwargs))
-        if operator.reads_values and self._world.name == Real.name:
-            self._result.data_dependent = True
         output = self._world.run(operator, args, kwargs, given)
         if formula is not None and not any(tensor.is_nested for tensor in given):
             self._book(_flops(operator, formula, args, kwargs, output))
@@ -178,62 +174,6 @@ class CountingMode(TorchDispatchMode):
             (operator.name, layer), Ran(layer, shapes(tuple(given)))
         )
         ran.calls += 1
-
-
-class Switches:
-    """Which layer ran when autograd gave out a sequence number.
-
-    The nodes of the backward graph are numbered in the order in which forward makes them, so
-    the numbers at which another layer took over tell whose node one is.
-    """
-
-    def __init__(self) -> None:
-        self._numbers: list[int] = []
-        self._layers: list[int] = []
-
-    def note(self, layer: int) -> None:
-        """Note that from here on `layer` makes the nodes."""
-        self._numbers.append(torch._C._autograd._get_sequence_nr())
-        self._layers.append(layer)
-
-    def at(self, number: int) -> int:
-        """Return the layer that made a node."""
-        position = bisect_right(self._numbers, number) - 1
-        return self._layers[position] if position >= 0 else 0
-
-
-class Writes:
-    """Which of the tensors that existed before a call it writes into, be it by a view."""
-
-    def __init__(self, known: Iterable[torch.Tensor], world: World) -> None:
-        self.originals: list[torch.Tensor] = []
-        self._owners: dict[int, list[torch.Tensor]] = {}  # by storage, in the world of the run
-        self._copies: list[torch.Tensor] = []
-        self._is_real = world.name == Real.name
-        for tensor in known:
-            self._owners.setdefault(_storage(world.stand_in(tensor)), []).append(tensor)
-
-    def note(self, targets: Iterable[torch.Tensor]) -> None:
-        """Note that an operator is about to write; in a real run, keep what is there."""
-        for target in targets:
-            for original in self._owners.pop(_storage(target), ()):
-                self.originals.append(original)
-                if self._is_real:
-                    self._copies.append(original.detach().clone())
-
-    def undo(self) -> None:
-        """Put back what a real run overwrote."""
-        for original, copy in zip(self.originals, self._copies, strict=False):
-            original.data.copy_(copy)
-        self._copies.clear()
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    """Identify the memory of a tensor; a sparse or packed one has none to share."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):
-        return id(tensor)
 
 
 def _flops(operator: Operator, formula: Any, args: Any, kwargs: Any, output: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,8 @@ class Tracker:
         handles = []
         try:
             for index, module in enumerate(self.layers.modules):
+                if isinstance(module, torch.jit.RecursiveScriptModule):  # type: ignore[attr-defined]
+                    continue  # it takes no hooks: what it runs belongs to the layer around it
                 enter, leave = partial(self._enter, index), partial(self._exit, index)
                 handles += [
                     module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True),
@@ -102,6 +105,28 @@ class Tracker:
         self.current = index
         if self._on_switch is not None:
             self._on_switch(index)
+
+
+class Switches:
+    """Which layer ran when autograd gave out a sequence number.
+
+    The nodes of the backward graph are numbered in the order in which forward makes them, so
+    the numbers at which another layer took over tell whose node one is.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._layers: list[int] = []
+
+    def note(self, layer: int) -> None:
+        """Note that from here on `layer` makes the nodes."""
+        self._numbers.append(torch._C._autograd._get_sequence_nr())
+        self._layers.append(layer)
+
+    def at(self, number: int) -> int:
+        """Return the layer that made a node."""
+        position = bisect_right(self._numbers, number) - 1
+        return self._layers[position] if position >= 0 else 0
 
 
 class Visits:
