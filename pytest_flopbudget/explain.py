@@ -7,7 +7,6 @@ from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
