@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_flopbudget.api import profile_model as profile_model
     from pytest_flopbudget.errors import FlopBudgetError as FlopBudgetError
-    from pytest_flopbudget.measure import profile_model as profile_model
     from pytest_flopbudget.measure.formulas import register_flop_formula as register_flop_formula
     from pytest_flopbudget.profile import Environment as Environment
     from pytest_flopbudget.profile import LayerProfile as LayerProfile
@@ -18,7 +18,7 @@ _HOMES = {
     "FlopBudgetError": "errors",
     "LayerProfile": "profile",
     "ModelProfile": "profile",
-    "profile_model": "measure",
+    "profile_model": "api",
     "register_flop_formula": "measure.formulas",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above

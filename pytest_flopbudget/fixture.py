@@ -114,7 +114,7 @@ def _evaluate(
 
     shown = f"{settings.shown_directory}/{path}"
     baseline = read(settings.directory / path, shown)
-    profile = measure(*call, terms)
+    profile = measure(*call, terms.plan)
     if settings.update:
         judgement = judge_ceilings(profile, terms)
     else:

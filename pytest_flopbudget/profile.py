@@ -12,6 +12,18 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be measured, and how."""
+
+    metrics: tuple[str, ...] = ("params", "gflops")
+    engine: str = "dispatch"
+    mode: str = "inference"
+    device: str | None = None  # where to time; where the model is, if there is none
+    threads: int = 1  # intra-op, while timing on the CPU
+    time_limit: float = 10.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """What a latency depends on."""
 

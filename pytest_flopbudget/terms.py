@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget import values
 from pytest_flopbudget.errors import SettingsError, nearest, one_of
 from pytest_flopbudget.metrics import CEILINGS, METRICS
+from pytest_flopbudget.profile import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,11 @@ class Terms:
     layer_globs: tuple[str, ...] = ()  # or the totals of these
     ignore_ops: tuple[str, ...] = ()
     fail_on: tuple[str, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """What of it concerns the measuring."""
+        return Plan(**{f.name: getattr(self, f.name) for f in fields(Plan)})
 
     def with_tolerance(self, tolerance: Mapping[str, Fraction]) -> Terms:
         """Replace the tolerances of the metrics named, and keep the others."""

@@ -4,120 +4,84 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure import count, thop_engine
-from pytest_flopbudget.measure.assemble import assemble
+from pytest_flopbudget.measure.assemble import Timed, assemble
 from pytest_flopbudget.measure.call import Call, set_mode
 from pytest_flopbudget.measure.clock import WallClock
 from pytest_flopbudget.measure.devices import dtype_of, is_there, moved, requested
 from pytest_flopbudget.measure.environment import environment
 from pytest_flopbudget.measure.keep import ModelState, kept, values_kept
-from pytest_flopbudget.measure.latency import Latency, time_call
+from pytest_flopbudget.measure.latency import time_call
 from pytest_flopbudget.measure.layers import Layers
-from pytest_flopbudget.terms import Terms, parse_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from pytest_flopbudget.profile import ModelProfile
-
-
-def profile_model(
-    model: nn.Module,
-    args: Any = (),
-    kwargs: Mapping[str, Any] | None = None,
-    *,
-    engine: str = "dispatch",
-    mode: str = "inference",
-    device: str | None = None,
-    metrics: Iterable[str] = ("params", "gflops"),
-    threads: int = 1,
-) -> ModelProfile:
-    """Profile one call of a model, layer by layer, and leave the model as it was.
-
-    Args:
-        model: the module to call.
-        args: its positional arguments, a tuple or one tensor. Without any arguments,
-            Lightning's `example_input_array` is used if the model has it.
-        kwargs: its keyword arguments.
-        engine: `dispatch` counts the operators that run; `thop` gives twice the MACs that the
-            installed THOP counts; `yolov5` is THOP by the rules of YOLOv5's published tables.
-        mode: `inference`, or `training` for forward and backward.
-        device: where to time, as in `torch.device`, or `auto`; where the model is if `None`.
-        metrics: any of `params`, `gflops`, `latency`.
-        threads: intra-op threads on the CPU while timing.
-
-    Returns:
-        The profile: FLOPs count a multiply-add as two, latency is in milliseconds.
-
-    Raises:
-        SettingsError: an argument has an unknown value.
-        MeasureError: the model cannot be profiled.
-        Exception: what the model itself raises.
-    """
-    given = {"engine": engine, "mode": mode, "metrics": metrics, "threads": threads}
-    if device is not None:
-        given["device"] = device
-    return measure(model, args, kwargs, Terms(**parse_arguments("`profile_model`", (), given)))
+    from pytest_flopbudget.profile import ModelProfile, Plan
 
 
 def measure(
-    model: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, terms: Terms
+    model: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, plan: Plan
 ) -> ModelProfile:
-    """Profile one call of a model as the terms of a budget ask."""
+    """Profile one call of a model, and leave the model as it was.
+
+    Raises:
+        MeasureError: the model cannot be profiled.
+        Exception: what the model itself raises.
+    """
     _check(model)
     original = getattr(model, "_orig_mod", model)  # of a compiled model
     layers = Layers(original)
-    call = Call.of(original, args, kwargs, training=terms.mode == "training")
-    counted = latency = where = None
-    not_measured: dict[str, str] = {}
-    with kept(model) as state:
+    call = Call.of(original, args, kwargs, training=plan.mode == "training")
+    counted, timed = None, Timed()
+    with kept(model):
         set_mode(model, training=call.training)
-        if set(terms.metrics) & {"gflops", "latency"}:
-            counted = _count(original, layers, call, terms)
-        if "latency" in terms.metrics:
-            tensors = [*state.tensors, *call.tensors()]
-            device = requested(terms.device, tensors)
-            if device.type == "meta":
-                not_measured["latency"] = "the weights are on meta"
-            elif not is_there(device):
-                not_measured["latency"] = f"there is no device `{device}` here"
-            else:
-                compiled = original is not model
-                where = environment(
-                    device, dtype_of(tensors), threads=terms.threads, compiled=compiled
-                )
-                latency = _time(model, layers, call, terms, device, counted)
-    return assemble(
-        original, layers, call, terms, counted, latency, where=where, not_measured=not_measured
-    )
+        if {"gflops", "latency"} & set(plan.metrics):  # a latency is stored with its GFLOPs
+            counted = _count(original, layers, call, plan.engine)
+        if "latency" in plan.metrics:
+            timed = _time(model, layers, call, plan, [] if counted is None else counted.written)
+    return assemble(original, layers, call, plan, counted, timed)
 
 
-def _count(model: nn.Module, layers: Layers, call: Call, terms: Terms) -> count.Count:
+def _count(model: nn.Module, layers: Layers, call: Call, engine: str) -> count.Count:
     state = ModelState(model)  # in the mode in which it runs
-    if terms.engine == "dispatch":
+    if engine == "dispatch":
         return count.count(model, layers, state, call)
-    return thop_engine.count(model, layers, state, call, terms.engine)
+    return thop_engine.count(model, layers, state, call, engine)
 
 
 def _time(
-    model: nn.Module, layers: Layers, call: Call, terms: Terms, device: Any, counted: Any
-) -> Latency:
-    there = call.mapped(
-        lambda tensor: tensor.detach().clone().to(device).requires_grad_(tensor.requires_grad)
-    )
-    with values_kept([*counted.written, *model.buffers()]), moved(model, device):
-        return time_call(
+    model: nn.Module, layers: Layers, call: Call, plan: Plan, written: list[torch.Tensor]
+) -> Timed:
+    """Time a model where it is asked to be timed, or say why it cannot be."""
+    compiled = model is not layers.modules[0]
+    tensors = [*model.parameters(), *model.buffers(), *call.tensors()]
+    device = requested(plan.device, tensors)
+    if device.type == "meta" or any(tensor.is_meta for tensor in tensors):
+        return Timed(reason="the weights are on meta")
+    if not is_there(device):
+        return Timed(reason=f"there is no device `{device}` here")
+    with values_kept([*model.buffers(), *written]), moved(model, device):
+        latency = time_call(
             model,
-            layers,
-            there,
+            None if compiled else layers,
+            _copied(call, device),
             WallClock(device),
-            threads=terms.threads,
-            limit_s=terms.time_limit,
+            threads=plan.threads,
+            limit_s=plan.time_limit,
         )
+    where = environment(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
+    return Timed(latency=latency, environment=where)
+
+
+def _copied(call: Call, device: torch.device) -> Call:
+    """Copy the inputs of a call to a device; each remains a leaf if it needs gradients."""
+    return call.mapped(lambda t: t.detach().clone().to(device).requires_grad_(t.requires_grad))
 
 
 def _check(model: object) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.profile import Environment, LayerProfile, ModelProfile, Uncounted
+from pytest_flopbudget.measure.latency import Latency
+from pytest_flopbudget.profile import Environment, LayerProfile, ModelProfile, Plan, Uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,23 +15,28 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.measure.call import Call
     from pytest_flopbudget.measure.count import Count
-    from pytest_flopbudget.measure.latency import Latency
     from pytest_flopbudget.measure.layers import Layers
-    from pytest_flopbudget.terms import Terms
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A latency and where it was measured, or the reason why it was not."""
+
+    latency: Latency | None = None
+    environment: Environment | None = None
+    reason: str = ""
 
 
 def assemble(
     model: nn.Module,
     layers: Layers,
     call: Call,
-    terms: Terms,
+    plan: Plan,
     count: Count | None,
-    latency: Latency | None,
-    *,
-    where: Environment | None,
-    not_measured: dict[str, str],
+    timed: Timed,
 ) -> ModelProfile:
     """Build the profile of a model."""
+    latency = timed.latency
     columns = {
         **_params(layers),
         **({} if count is None else _count_columns(count, layers, training=call.training)),
@@ -43,9 +50,9 @@ def assemble(
     root = profiles[0]
     return ModelProfile(
         model=root.type,
-        mode=terms.mode,
-        engine=terms.engine,
-        counter=_counter(terms),
+        mode=plan.mode,
+        engine=plan.engine,
+        counter=_counter(plan.engine),
         inputs=call.describe(),
         params=root.params,
         trainable_params=root.trainable_params,
@@ -56,8 +63,8 @@ def assemble(
         **({} if latency is None else _latency_fields(latency, training=call.training)),
         layers=profiles,
         **({} if count is None else _count_fields(count, layers)),
-        environment=where,
-        not_measured=not_measured,
+        environment=timed.environment,
+        not_measured={"latency": timed.reason} if timed.reason else {},
     )
 
 
@@ -114,6 +121,8 @@ def _uncounted(count: Count, layers: Layers) -> Iterator[Uncounted]:
 
 
 def _latency_columns(latency: Latency, layers: Layers) -> dict[str, Sequence[Any]]:
+    if not latency.own_ms:
+        return {}
     return {"own_latency_ms": latency.own_ms, "latency_ms": layers.totals(latency.own_ms)}
 
 
@@ -132,8 +141,8 @@ def _arguments(module: nn.Module) -> str:
     return " ".join(module.extra_repr().split())
 
 
-def _counter(terms: Terms) -> str | None:
-    if terms.engine == "dispatch":
+def _counter(engine: str) -> str | None:
+    if engine == "dispatch":
         return None
     from pytest_flopbudget.measure.thop_engine import counter
 

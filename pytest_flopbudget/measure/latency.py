@@ -49,7 +49,7 @@ class Latency:
     backward_ms: float
     spread_ms: float  # between the quartiles
     rounds: int
-    own_ms: list[float] = field(default_factory=list)  # by layer, where that was measured
+    own_ms: list[float] = field(default_factory=list)  # by layer; empty where not measured
 
 
 class Stopwatch:
@@ -85,7 +85,7 @@ class Stopwatch:
 
 def time_call(
     model: nn.Module,
-    layers: Layers,
+    layers: Layers | None,
     call: Call,
     clock: Clock,
     *,
@@ -95,12 +95,13 @@ def time_call(
     """Time whole calls, then the layers.
 
     Args:
-        model: what is timed; it may be a compiled form of the model that has `layers`.
-        layers: of the model.
+        model: what is timed.
+        layers: of the model, or `None` if they do not run one by one, as in a compiled model.
         call: its inputs and mode.
         clock: tells the time.
         threads: intra-op threads on the CPU while timing.
-        limit_s: seconds of timing at the most; one warm-up and one round are always run.
+        limit_s: seconds of timing at the most; one warm-up and one round are always run, layers
+            are timed only if time is left.
     """
     watch = Stopwatch(model, call, clock, limit_s)
     with _quiet(threads):
@@ -108,14 +109,14 @@ def time_call(
         rounds = [watch.round()]
         while len(rounds) < MAX_ROUNDS and watch.has_time(1 - LAYER_SHARE):
             rounds.append(watch.round())
-        own_ms = _time_layers(watch, layers, clock)
+        own_ms = [] if layers is None else _time_layers(watch, layers, clock)
     return _summary(rounds, own_ms)
 
 
 def _time_layers(watch: Stopwatch, layers: Layers, clock: Clock) -> list[float]:
     """Measure the own forward time of each layer: between the moments when layers take turns."""
     samples: list[list[int]] = []
-    while not samples or (len(samples) < LAYER_ROUNDS and watch.has_time()):
+    while len(samples) < LAYER_ROUNDS and watch.has_time():
         own, last, running = [0] * len(layers), clock.now_ns(), 0
 
         def switch(layer: int) -> None:

@@ -1,0 +1,57 @@
+"""Profiling without pytest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.terms import Terms, parse_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torch import nn
+
+    from pytest_flopbudget.profile import ModelProfile
+
+
+def profile_model(
+    model: nn.Module,
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    engine: str = "dispatch",
+    mode: str = "inference",
+    device: str | None = None,
+    metrics: Iterable[str] = ("params", "gflops"),
+    threads: int = 1,
+) -> ModelProfile:
+    """Profile one call of a model, layer by layer, and leave the model as it was.
+
+    Args:
+        model: the module to call.
+        args: its positional arguments, a tuple or one tensor. Without any arguments,
+            Lightning's `example_input_array` is used if the model has it.
+        kwargs: its keyword arguments.
+        engine: `dispatch` counts the operators that run; `thop` gives twice the MACs that the
+            installed THOP counts; `yolov5` is THOP by the rules of YOLOv5's published tables.
+        mode: `inference`, or `training` for forward and backward.
+        device: where to time, as in `torch.device`, or `auto`; where the model is if `None`.
+        metrics: any of `params`, `gflops`, `latency`.
+        threads: intra-op threads on the CPU while timing.
+
+    Returns:
+        The profile: FLOPs count a multiply-add as two, latency is in milliseconds.
+
+    Raises:
+        SettingsError: an argument has an unknown value.
+        MeasureError: the model cannot be profiled.
+        Exception: what the model itself raises.
+    """
+    given = {"engine": engine, "mode": mode, "metrics": metrics, "threads": threads}
+    if device is not None:
+        given["device"] = device
+    terms = Terms(**parse_arguments("`profile_model`", (), given))
+
+    from pytest_flopbudget.measure import measure
+
+    return measure(model, args, kwargs, terms.plan)
