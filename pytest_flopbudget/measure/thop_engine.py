@@ -19,7 +19,7 @@ from torch import nn
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.count import Count, Ran
 from pytest_flopbudget.measure.keep import values_kept
-from pytest_flopbudget.measure.layers import Layers, Tracker, Visits
+from pytest_flopbudget.measure.layers import ROOT, Layers, Tracker, Visits
 from pytest_flopbudget.measure.worlds import Meta, Real, World
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.call import Call
     from pytest_flopbudget.measure.keep import ModelState
 
-    Rule = Callable[[nn.Module, Any, Any], None]
+    Rule = Callable[[Any, Any, Any], None]
 
 DISTRIBUTIONS = ("thop", "ultralytics-thop")
-CONTAINERS = (nn.Sequential, nn.ModuleList)  # into which THOP looks though they have a rule
 
 
 def count(model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str) -> Count:
@@ -84,80 +83,76 @@ def load() -> Any:
 
 
 class _Caller(nn.Module):
-    """The model with its arguments, since THOP passes no keywords."""
+    """The model with its arguments, since THOP passes no keywords; notes what THOP counted.
 
-    def __init__(self, model: nn.Module, call: Call) -> None:
+    THOP keeps its count of a layer in the layer, as `total_ops`, while it runs.
+    """
+
+    def __init__(self, model: nn.Module, call: Call, layers: Layers) -> None:
         super().__init__()
         self.model = model
+        self.own_macs: list[float] = []
         self._call = call
+        self._layers = layers
 
     def forward(self) -> None:
         self._call.run(self.model)
+        self.own_macs = [float(module.total_ops) for module in self._layers.modules]
 
 
 def _count_in(
     world: World, model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str
 ) -> Count:
     thop, visits = load(), Visits(layers)
-    rules = YOLOV5_RULES if engine == "yolov5" else {}
+    custom = YOLOV5_RULES if engine == "yolov5" else {}
+    rules = {**thop.register_hooks, **custom}
     tracker = Tracker(layers, on_enter=visits.enter, on_exit=visits.exit)
+    caller = _Caller(model, call.mapped(world.stand_in), layers)
     try:
         state.substitute(world.stand_in)
-        caller = _Caller(model, call.mapped(world.stand_in))
         with tracker.attached():
-            total, _, nested = thop.profile(
-                caller, inputs=(), custom_ops=rules, verbose=False, ret_layer_info=True
-            )
+            total, *_ = thop.profile(caller, inputs=(), custom_ops=custom, verbose=False)
     finally:
         state.restore()
-    own = _own(layers, nested["model"], total)
+    own = _own_flops(caller.own_macs, total)
     result = Count(world.name, own, [0] * len(layers), visits)
-    for index in _without_rule(layers, visits, {**thop.register_hooks, **rules}):
+    inherits = hasattr(thop, "_resolve_rule")  # the rules of base classes count, too
+    for index in _without_rule(layers, visits, rules, inherits=inherits):
         kind = type(layers.modules[index]).__name__
         ran = Ran(index, visits.inputs[index], visits.calls[index])
         result.uncounted[f"layer:{kind}", index] = ran
     return result
 
 
-def _own(layers: Layers, nested: Any, total: float) -> list[int]:
-    """Turn THOP's nested totals into FLOPs of each layer itself; they add up to its total."""
-    own = [0.0] * len(layers)
-    index = {id(module): i for i, module in enumerate(layers.modules)}
-    _book(layers.modules[0], nested, own, index)
-    flops = [round(2 * macs) for macs in own]
-    flops[0] += round(2 * total) - sum(flops)
+def _own_flops(own_macs: list[float], total_macs: float) -> list[int]:
+    """Turn the MACs of each layer into FLOPs that add up to THOP's own total.
+
+    What THOP adds on top belongs to the root: a shared layer that it visits once more, or the
+    functional products that `ultralytics-thop` counts.
+    """
+    flops = [round(2 * macs) for macs in own_macs]
+    flops[ROOT] += round(2 * total_macs) - sum(flops)
     return flops
 
 
-def _book(module: nn.Module, nested: Any, own: list[float], index: dict[int, int]) -> None:
-    macs, _, inner = nested
-    own[index[id(module)]] += macs - sum(child[0] for child in inner.values())
-    for name, child in inner.items():
-        _book(getattr(module, name), child, own, index)
-
-
-def _without_rule(layers: Layers, visits: Visits, rules: dict[type, Any]) -> Iterator[int]:
-    """Yield the layers that ran and hold parameters of their own, though no rule covers them."""
-    covered: list[str] = []
-    for index, (path, module) in enumerate(zip(layers.paths, layers.modules, strict=True)):
-        if any(kind in rules for kind in type(module).__mro__[:1]):
-            if not isinstance(module, CONTAINERS):
-                covered.append(f"{path}.")
-        elif (
-            visits.calls[index]
-            and any(parameter is not None for parameter in module._parameters.values())
-            and not path.startswith(tuple(covered))
-        ):
+def _without_rule(
+    layers: Layers, visits: Visits, rules: dict[type, Any], *, inherits: bool
+) -> Iterator[int]:
+    """Yield the layers that ran and hold parameters of their own, but have no rule."""
+    for index, module in enumerate(layers.modules):
+        kinds = type(module).__mro__ if inherits else (type(module),)
+        has_parameters = any(p is not None for p in module._parameters.values())
+        if has_parameters and visits.calls[index] and not any(kind in rules for kind in kinds):
             yield index
 
 
-def _batch_norm(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+def _batch_norm(module: Any, inputs: Any, output: torch.Tensor) -> None:
     """THOP 0.0.31: 2 MACs per output of a batch norm."""
     del inputs
-    vars(module)["_buffers"]["total_ops"] += 2 * output.numel()
+    module.total_ops += 2 * output.numel()
 
 
-def _free(module: nn.Module, inputs: Any, output: Any) -> None:
+def _free(module: Any, inputs: Any, output: Any) -> None:
     """THOP 0.0.31 had no rule for upsampling."""
 
 
