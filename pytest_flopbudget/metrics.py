@@ -22,17 +22,13 @@ class Metric:
     key: str  # what a user types
     field: str  # the attribute of a profile that holds it, in base units
     stored: str  # its key in a baseline file
+    ceiling: str  # the marker argument that limits it absolutely, in shown units
     label: str
     unit: str
     scale: int
     decimals: int  # after the point, for values of ordinary size
     exact: bool  # the same on every machine, so that equality is meant literally
     tolerance: Decimal  # the default
-
-    @property
-    def ceiling(self) -> str:
-        """The marker argument that sets an absolute ceiling, in shown units."""
-        return f"max_{self.stored.removeprefix('total_')}"
 
     @property
     def heading(self) -> str:
@@ -69,6 +65,7 @@ PARAMS = Metric(
     key="params",
     field="params",
     stored="params",
+    ceiling="max_params",
     label="params",
     unit="",
     scale=1,
@@ -80,6 +77,7 @@ GFLOPS = Metric(
     key="gflops",
     field="flops",
     stored="gflops",
+    ceiling="max_gflops",
     label="GFLOPs",
     unit="GFLOPs",
     scale=10**9,
@@ -91,6 +89,7 @@ LATENCY = Metric(
     key="latency",
     field="latency_ms",
     stored="total_ms",
+    ceiling="max_latency_ms",
     label="latency",
     unit="ms",
     scale=1,
@@ -100,11 +99,7 @@ LATENCY = Metric(
 )
 
 METRICS = {metric.key: metric for metric in (PARAMS, GFLOPS, LATENCY)}
-CEILINGS = {
-    "max_params": PARAMS,
-    "max_gflops": GFLOPS,
-    "max_latency_ms": LATENCY,
-}
+CEILINGS = {metric.ceiling: metric for metric in METRICS.values()}
 
 
 def change_text(measured: Number, baseline: Number) -> str:

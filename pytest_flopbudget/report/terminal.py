@@ -66,6 +66,8 @@ def outcome_lines(settings: Settings, results: Sequence[Result]) -> Iterator[str
     yield from _ignored_lines(results)
     if settings.update:
         return
+    if verdicts[Verdict.IMPROVED]:
+        yield "  to keep what improved: pytest --update-budgets"
     for key, metric in METRICS.items():
         judged = [v for r in results for v in r.judgement.metrics if v.metric == key]
         skipped = [v for v in judged if v.verdict is Verdict.NOT_COMPARED]
