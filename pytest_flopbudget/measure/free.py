@@ -71,7 +71,7 @@ ELEMENT_WISE = """
     threshold_ hardswish_ linalg_cross
 """
 REDUCTIONS = """
-    _aminmax _euclidean_dist _is_all_true _is_any_true _logcumsumexp _nested_sum_backward all
+    _aminmax _is_all_true _is_any_true _logcumsumexp _nested_sum_backward all
     allclose amax amin aminmax any argmax argmin bincount count_nonzero _cummax_helper
     _cummin_helper cummax cummin cumprod cumsum cumprod_ cumsum_ dist equal hash_tensor histc
     histogram kthvalue linalg_vector_norm linalg__powsum logcumsumexp logsumexp mean median mode
@@ -143,6 +143,20 @@ QUESTIONS = """
     sym_size sym_stride sym_numel sym_storage_offset
 """
 
+OTHER_LIBRARIES = frozenset(
+    f"{library}::{name}"
+    for library, names in {
+        "torchvision": "nms roi_align roi_pool ps_roi_align ps_roi_pool _interpolate_bilinear2d_aa",
+        "quantized": """
+            add add_relu mul mul_relu cat batch_norm1d batch_norm2d batch_norm3d layer_norm
+            group_norm instance_norm hardswish leaky_relu sigmoid celu elu prelu softmax relu6
+            max_pool1d max_pool2d max_pool3d embedding_byte embedding_4bit linear_prepack
+            linear_unpack conv1d_prepack conv2d_prepack conv3d_prepack conv1d_unpack
+            conv2d_unpack conv3d_unpack
+        """,
+    }.items()
+    for name in names.split()
+)
 FREE = frozenset(
     name
     for names in (
@@ -169,7 +183,9 @@ def is_free(func: OpOverload) -> bool:
     namespace, name = func._schema.name.split("::")
     if namespace in ("profiler", "prim"):  # marks in a trace; questions about a tensor's form
         return True
-    return namespace in ("aten", "prims") and (name in FREE or _is_free_foreach(name))
+    if namespace not in ("aten", "prims"):
+        return func._schema.name in OTHER_LIBRARIES
+    return name in FREE or _is_free_foreach(name)
 
 
 def _is_free_foreach(name: str) -> bool:

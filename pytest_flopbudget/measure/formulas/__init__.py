@@ -1,0 +1,35 @@
+"""FLOPs of operators from the shapes of their arguments. One multiply-add is two.
+
+A formula gets an operator's arguments with every tensor replaced by its shape, and `out_shape`;
+it returns an integer. It knows neither models nor layers. There is a file for each family.
+"""
+
+from pytest_flopbudget.measure.formulas import (
+    attention,
+    convolutions,
+    distances,
+    linalg,
+    products,
+    recurrent,
+    transforms,
+)
+from pytest_flopbudget.measure.formulas.registry import (
+    Formula,
+    formula_of,
+    register_flop_formula,
+    shapes_of,
+)
+
+__all__ = [
+    "Formula",
+    "attention",
+    "convolutions",
+    "distances",
+    "formula_of",
+    "linalg",
+    "products",
+    "recurrent",
+    "register_flop_formula",
+    "shapes_of",
+    "transforms",
+]

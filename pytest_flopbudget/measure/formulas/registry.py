@@ -1,0 +1,75 @@
+"""The formulas by operator, and how others add theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from pytest_flopbudget.errors import SettingsError
+
+if TYPE_CHECKING:
+    from torch._ops import OpOverload, OpOverloadPacket
+
+
+Formula = Callable[..., int]
+F = TypeVar("F", bound=Formula)
+
+_formulas: dict[str, Formula] = {}
+
+
+def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
+    """Register how the FLOPs of an operator follow from its shapes, for all its overloads.
+
+    ```python
+    @register_flop_formula("mylib::fused_mlp")
+    def fused_mlp(x, w1, w2, *, out_shape):
+        return 2 * math.prod(x[:-1]) * (math.prod(w1) + math.prod(w2))
+    ```
+
+    Args:
+        op: `"namespace::name"`, or an operator such as `torch.ops.mylib.fused_mlp`.
+
+    Returns:
+        The decorator. The function that it takes gets the operator's arguments with tensors
+        replaced by their shapes (a tuple of int; a list of tensors is a list of shapes), and
+        `out_shape=`; it returns FLOPs as an int, a multiply-add counting as two.
+
+    Raises:
+        SettingsError: `op` is not the name of an operator.
+    """
+    name = op if isinstance(op, str) else getattr(op, "_qualified_op_name", "")
+    if not isinstance(name, str) or name.count("::") != 1:
+        raise SettingsError(f"`register_flop_formula`: expected `namespace::name`, found `{op}`")
+
+    def decorate(formula: F) -> F:
+        _formulas[name] = formula
+        return formula
+
+    return decorate
+
+
+def formula_of(func: OpOverload) -> Formula | None:
+    """Return the formula of an operator, if there is one."""
+    return _formulas.get(func._schema.name)
+
+
+def register(*names: str) -> Callable[[F], F]:
+    """Register one formula for several operators, of ATen unless they name another library."""
+
+    def decorate(formula: F) -> F:
+        for name in names:
+            register_flop_formula(name if "::" in name else f"aten::{name}")(formula)
+        return formula
+
+    return decorate
+
+
+def shapes_of(value: Any) -> Any:
+    """Replace the tensors in an operator's arguments by their shapes."""
+    if isinstance(value, torch.Tensor):
+        return tuple(map(int, value.shape))
+    if isinstance(value, list | tuple):
+        return [shapes_of(item) for item in value] if value else value
+    return value
