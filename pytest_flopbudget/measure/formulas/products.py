@@ -44,7 +44,8 @@ def linear(x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
 
 @register("quantized::linear", "quantized::linear_relu", "quantized::linear_dynamic",
            "quantized::linear_relu_dynamic", "quantized::linear_dynamic_fp16",
-           "_weight_int8pack_mm", "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu", "_dyn_quant_matmul_4bit")  # fmt: skip
+           "_weight_int8pack_mm", "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu",
+           "_dyn_quant_matmul_4bit")  # fmt: skip
 def packed_linear(x: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     """From x (..., in) to (..., out) by a packed weight, whose shape does not show."""
     return 2 * prod(out_shape) * x[-1]
@@ -62,7 +63,7 @@ def grouped_product(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
 
 
 @register("linear_backward", "mkldnn_linear_backward")
-def linear_backward(x: Shape, gradient: Shape, weight: Shape, mask: Any, **_: Any) -> int:
+def linear_backward(x: Shape, gradient: Shape, weight: Shape, mask: list[bool], **_: Any) -> int:
     """The gradients of the input and of the weight each cost what the forward call did."""
     del gradient
     return linear(x, weight) * (mask[0] + mask[1])

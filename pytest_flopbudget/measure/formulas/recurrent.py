@@ -1,4 +1,4 @@
-"""Recurrent cells: for each step and gate, one product with the input and one with the hidden state.
+"""Recurrent cells: for each step and gate, a product with the input and one with the state.
 
 The gates themselves are element-wise, hence free.
 """
