@@ -39,17 +39,18 @@ def measure(
     layers = Layers(original)
     call = Call.of(original, args, kwargs, training=plan.mode == "training")
     counted, timed = None, Timed()
-    with kept(model):
-        set_mode(model, training=call.training)
+    with kept(model) as state:
         if {"gflops", "latency"} & set(plan.metrics):  # a latency is stored with its GFLOPs
-            counted = _count(original, layers, call, plan.engine)
+            counted = _count(original, layers, state, call, plan.engine)
         if "latency" in plan.metrics:
+            set_mode(model, training=call.training)
             timed = _time(model, layers, call, plan, [] if counted is None else counted.written)
     return assemble(original, layers, call, plan, counted, timed)
 
 
-def _count(model: nn.Module, layers: Layers, call: Call, engine: str) -> count.Count:
-    state = ModelState(model)  # in the mode in which it runs
+def _count(
+    model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str
+) -> count.Count:
     if engine == "dispatch":
         return count.count(model, layers, state, call)
     return thop_engine.count(model, layers, state, call, engine)

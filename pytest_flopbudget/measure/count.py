@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.access import Reads, Writes
+from pytest_flopbudget.measure.call import Call, set_mode
 from pytest_flopbudget.measure.formulas import shapes_of
 from pytest_flopbudget.measure.layers import Layers, Switches, Tracker, Visits, shapes
 from pytest_flopbudget.measure.operators import Operator, operator_of
@@ -18,9 +20,10 @@ from pytest_flopbudget.measure.worlds import Fake, Meta, Real, World, tensors
 from pytest_flopbudget.profile import Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch._ops import OpOverload
 
-    from pytest_flopbudget.measure.call import Call
     from pytest_flopbudget.measure.keep import ModelState
 
 SEED = 0  # of the counting run, so that a random choice in forward is the same everywhere
@@ -83,8 +86,9 @@ def _count_in(
     torch.manual_seed(SEED)
     try:
         state.substitute(world.stand_in)
+        set_mode(model, training=call.training)
         _run_uncompiled(layers)
-        with world.entered(), reads.watched(), tracker.attached(), mode:
+        with _unfused(), world.entered(), reads.watched(), tracker.attached(), mode:
             output = inputs.forward(model)
             mode.in_backward = True
             if call.training:
@@ -96,6 +100,17 @@ def _count_in(
     result.data_dependent = reads.values and world.name == Real.name
     result.written = writes.originals
     return result
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Keep `nn.TransformerEncoderLayer` from fusing, which hides the layers inside of it."""
+    fuses = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fuses)
 
 
 def _run_uncompiled(layers: Layers) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.call import Call, set_mode
 from pytest_flopbudget.measure.count import Count, Ran
 from pytest_flopbudget.measure.keep import values_kept
 from pytest_flopbudget.measure.layers import ROOT, Layers, Tracker, Visits
@@ -25,7 +26,6 @@ from pytest_flopbudget.measure.worlds import Meta, Real, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_flopbudget.measure.call import Call
     from pytest_flopbudget.measure.keep import ModelState
 
     Rule = Callable[[Any, Any, Any], None]
@@ -110,6 +110,7 @@ def _count_in(
     caller = _Caller(model, call.mapped(world.stand_in), layers)
     try:
         state.substitute(world.stand_in)
+        set_mode(model, training=False)
         with tracker.attached():
             total, *_ = thop.profile(caller, inputs=(), custom_ops=custom, verbose=False)
     finally:
