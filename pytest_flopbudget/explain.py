@@ -49,18 +49,23 @@ def changes(metric: Metric, profile: ModelProfile, baseline: Baseline) -> list[L
         found = _latency_changes(profile, baseline)
     else:
         found = _cost_changes(metric, profile, baseline)
-    return sorted((c for c in found if c.growth), key=lambda change: -change.growth)
+    return sorted((c for c in found if c.growth), key=lambda c: (c.growth < 0, -abs(c.growth)))
 
 
 def renamed(profile: ModelProfile, baseline: Baseline) -> dict[str, str]:
     """Match new paths with missing ones: same type, same costs, between the same neighbours."""
-    costly = [layer for layer in profile.layers if layer.own_params or layer.own_flops]
-    now = [(layer.path, (layer.type, layer.own_params, layer.own_flops)) for layer in costly]
+    measured = [cost for cost in ("params", "flops") if getattr(profile, cost) is not None]
+    costs = [cost for cost in measured if cost in baseline.total]
+    now = [
+        (layer.path, (layer.type, *(getattr(layer, f"own_{cost}") for cost in costs)))
+        for layer in profile.layers
+        if layer.own_params or layer.own_flops
+    ]
     before = [
-        (path, (own.type, own.costs.get("params", 0), own.costs.get("flops")))
+        (path, (own.type, *(own.costs.get(cost, 0) for cost in costs)))
         for path, own in baseline.own.items()
     ]
-    shared = {path for path, _ in now} & {path for path, _ in before}
+    shared = {path for path, _ in before if path in profile}
     missing: dict[object, list[str]] = {}
     for path, place in _places(before, shared):
         missing.setdefault(place, []).append(path)
@@ -71,9 +76,7 @@ def renamed(profile: ModelProfile, baseline: Baseline) -> dict[str, str]:
     return pairs
 
 
-def _places(
-    layers: Iterable[tuple[str, tuple[str, int, int | None]]], shared: set[str]
-) -> Iterable[tuple[str, object]]:
+def _places(layers: Iterable[tuple[str, object]], shared: set[str]) -> Iterable[tuple[str, object]]:
     """Pair each layer whose path is not shared with its last shared neighbour and its cost."""
     neighbour = None
     for path, cost in layers:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_flopbudget.errors import BudgetNameError, FlopBudgetError, SettingsError
-from pytest_flopbudget.names import baseline_path
+from pytest_flopbudget.errors import BaselineError, BudgetNameError, FlopBudgetError, SettingsError
+from pytest_flopbudget.names import baseline_path, title_of
 from pytest_flopbudget.terms import apply, parse_arguments
 
 if TYPE_CHECKING:
@@ -91,10 +91,10 @@ class FlopBudget:
             raise BudgetNameError(f'`flop_budget.named("{part}")` was called twice in one test')
         self._parts[part] = None
         path = baseline_path(node_id(self._item), terms.name, part)
-        claims = self._item.config.stash[CLAIMS]
-        owner = claims.setdefault(str(path).casefold(), self._item.nodeid)
-        if owner != self._item.nodeid:
-            raise clash(path, owner, self._item.nodeid)
+        title = title_of(self._item.nodeid, part)
+        owner = self._item.config.stash[CLAIMS].setdefault(str(path).casefold(), title)
+        if owner != title:
+            raise clash(path, owner, title)
         return path
 
 
@@ -109,7 +109,7 @@ def _evaluate(
     """Profile, read the baseline, judge."""
     from pytest_flopbudget.baseline.reader import read
     from pytest_flopbudget.measure import measure
-    from pytest_flopbudget.result import Result
+    from pytest_flopbudget.result import Result, update_command
     from pytest_flopbudget.verdict import judge, judge_ceilings
 
     shown = f"{settings.shown_directory}/{path}"
@@ -118,7 +118,11 @@ def _evaluate(
     if settings.update:
         judgement = judge_ceilings(profile, terms)
     else:
-        judgement = judge(profile, baseline, terms)
+        try:
+            judgement = judge(profile, baseline, terms)
+        except BaselineError as error:
+            hint = f"if the change is meant: {update_command(node_id(item))}"
+            raise BaselineError(f"{shown}: {error.sentence}", hint) from None
     return Result(
         test=node_id(item),
         name=part,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MAX_LENGTH = 80
+MAX_LENGTH = 80  # of a piece of a name
+MAX_NAME = 200  # of all its pieces; file systems take 255 bytes
 UNSAFE = re.compile(r"[^A-Za-z0-9_.,=+@-]")
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
 
@@ -29,9 +30,9 @@ class TestId:
     @classmethod
     def parse(cls, node_id: str) -> TestId:
         """Split a node id; a parameter id may contain anything, also `::` and brackets."""
-        head, bracket, rest = node_id.partition("[")
-        file, *names = head.split("::")
-        return cls(file, tuple(names), rest.removesuffix("]") if bracket else None)
+        file, _, rest = node_id.partition("::")
+        names, bracket, parameters = rest.partition("[")
+        return cls(file, tuple(names.split("::")), parameters[:-1] if bracket else None)
 
 
 def baseline_path(node_id: str, name: str | None = None, part: str | None = None) -> PurePosixPath:
@@ -53,18 +54,26 @@ def baseline_path(node_id: str, name: str | None = None, part: str | None = None
         stem += f"[{_safe(test.parameters)}]"
     if part is not None:
         stem += f".{_safe(part)}"
-    return PurePosixPath(*folder, f"{stem}.yaml")
+    return PurePosixPath(*folder, f"{_bounded(stem)}.yaml")
+
+
+def title_of(node_id: str, part: str | None) -> str:
+    """Name a budget for a reader: the test, and the part of it that `named` names."""
+    return node_id if part is None else f"{node_id} ({part})"
 
 
 def _safe(text: str) -> str:
     """Replace what not every file system takes; a hash keeps what was different different."""
-    clean = UNSAFE.sub("_", text)
-    if (
-        clean == text
-        and len(text) <= MAX_LENGTH
-        and text.strip(".")
-        and not RESERVED.fullmatch(text)
-    ):
+    clean = UNSAFE.sub("_", text).rstrip(".") or "_"
+    if clean == text and len(text) <= MAX_LENGTH and not RESERVED.fullmatch(text):
         return text
-    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{clean[:MAX_LENGTH].strip('.') or '_'}-{digest}"
+    return f"{clean[:MAX_LENGTH].rstrip('.')}-{_digest(text)}"
+
+
+def _bounded(stem: str) -> str:
+    """Keep a name of several safe pieces within what file systems take."""
+    return stem if len(stem) <= MAX_NAME else f"{stem[:MAX_NAME].rstrip('.')}-{_digest(stem)}"
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]

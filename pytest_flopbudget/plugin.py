@@ -120,9 +120,10 @@ def flop_budget(request: pytest.FixtureRequest) -> FlopBudget:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     result = yield
-    if _uses_fixture(item) and not item.stash[PARTS]:
+    if _uses_fixture(item) and not any(item.stash[PARTS].values()):
+        tried = "without success" if item.stash[PARTS] else "and never called it"
         raise failure(
-            f"the test asked for `{NAME}` and never called it: nothing was measured\n\n"
+            f"the test asked for `{NAME}` {tried}: nothing was measured\n\n"
             f"hint: call {NAME}(model, *args, **kwargs)"
         )
     return result

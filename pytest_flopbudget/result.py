@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pytest_flopbudget.baseline.record import Baseline
-from pytest_flopbudget.names import TestId
+from pytest_flopbudget.names import TestId, title_of
 from pytest_flopbudget.profile import ModelProfile
 from pytest_flopbudget.terms import Terms
 from pytest_flopbudget.verdict import Judgement
@@ -29,7 +29,7 @@ class Result:
     @property
     def title(self) -> str:
         """The test, and the part of it that `named` names."""
-        return self.test if self.name is None else f"{self.test} ({self.name})"
+        return title_of(self.test, self.name)
 
     @property
     def short_name(self) -> str:
@@ -45,9 +45,14 @@ class Result:
     @property
     def update_command(self) -> str:
         """What accepts this budget as it is, quoted for the shell."""
-        return f"pytest --update-budgets {shlex.quote(self.test)}"
+        return update_command(self.test)
 
     @property
     def test_file(self) -> str:
         """The file of the test, relative to the rootdir."""
         return TestId.parse(self.test).file
+
+
+def update_command(node_id: str) -> str:
+    """Write the command that accepts what a test measures, quoted for the shell."""
+    return f"pytest --update-budgets {shlex.quote(node_id)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,20 +144,21 @@ def read_settings(config: pytest.Config) -> Settings:
 
 
 def _read(config: pytest.Config, option: Option) -> tuple[Any, bool]:
-    """Return the value of an option and whether the command line gave it."""
-    typed = config.getoption(option.ini, default=None)
-    raw = _ini(config, option.ini) if typed is None else typed
-    if raw in (None, "", []):
-        return None, False
+    """Return the value of an option, `None` if nobody gave one, and whether it was typed."""
+    ini = _parsed(option, f"`{option.ini}` in {config.inipath}", _ini(config, option.ini))
+    typed = _parsed(option, f"`{option.flag}`", config.getoption(option.ini, default=None))
+    if isinstance(ini, dict) and isinstance(typed, dict):
+        return {**ini, **typed}, True
+    return (ini, False) if typed is None else (typed, True)
+
+
+def _parsed(option: Option, where: str, raw: Any) -> Any:
+    if raw is None:
+        return None
     try:
-        parsed = option.parse(raw)
-        if option.name == "tolerance" and typed is not None:
-            ini = _ini(config, option.ini)
-            parsed = {**(option.parse(ini) if ini else {}), **parsed}
+        return option.parse(raw)
     except ValueError as error:
-        where = f"`{option.ini}` in {config.inipath}" if typed is None else f"`{option.flag}`"
         raise SettingsError(f"{where}: {error}") from None
-    return parsed, typed is not None
 
 
 def _ini(config: pytest.Config, name: str) -> Any:
@@ -170,4 +172,6 @@ def _ini(config: pytest.Config, name: str) -> Any:
     try:
         return config.getini(name)
     except (TypeError, pytest.UsageError):
-        return config.inicfg[name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of the way around
+            return config.inicfg[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from numbers import Rational, Real
 from typing import Any
@@ -20,6 +21,8 @@ MODES = ("inference", "training")
 TABLES = ("failed", "all", "none")
 FAIL_ON = ("improved", "stale", "not_compared", "inconclusive")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "npu", "privateuseone")
+
+LONGEST = 10**6  # seconds
 
 Parser = Callable[[Any], Any]
 
@@ -92,7 +95,10 @@ def whole(minimum: int) -> Parser:
 
 def seconds(value: object) -> float:
     """Parse a duration in seconds, above 0."""
-    return float(_positive(value, "a number of seconds above 0"))
+    number = _positive(value, "a number of seconds above 0")
+    if number > LONGEST:
+        raise ValueError(f"expected at most {LONGEST} seconds, found `{value}`")
+    return float(number)
 
 
 def ceiling(metric: Metric) -> Parser:
@@ -121,8 +127,13 @@ def share(value: object) -> Fraction:
 
 def tolerance(value: object) -> dict[str, Fraction]:
     """Parse tolerances: one for params and GFLOPs, or one per metric, `latency=25%` or a dict."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]  # of a list in an ini file
     if isinstance(value, list | tuple) or (isinstance(value, str) and "=" in value):
-        value = dict(_assignment(item) for item in words(value))
+        items = [_assignment(item) for item in words(value)]
+        value = dict(items)
+        if len(value) < len(items):
+            raise ValueError(f"expected each metric once, found `{_repeated(items)}` again")
     if not isinstance(value, Mapping):
         return {key: share(value) for key, metric in METRICS.items() if metric.exact}
     for key in value:
@@ -133,7 +144,12 @@ def tolerance(value: object) -> dict[str, Fraction]:
 
 def layers(value: object) -> bool | tuple[str, ...]:
     """Parse which layers are judged: `True` (each), `False` (none), or path globs."""
-    return value if isinstance(value, bool) else words(value)
+    if isinstance(value, bool):
+        return value
+    globs = words(value)
+    if not globs:
+        raise ValueError("expected `True`, `False` or at least one path glob, found none")
+    return globs
 
 
 def file_name(value: object) -> str:
@@ -141,6 +157,11 @@ def file_name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"expected a text that is not empty, found `{value!r}`")
     return value
+
+
+def _repeated(items: list[tuple[str, str]]) -> str:
+    keys = [key for key, _ in items]
+    return next(key for key in keys if keys.count(key) > 1)
 
 
 def _assignment(item: str) -> tuple[str, str]:
@@ -162,7 +183,7 @@ def _number(value: object) -> Fraction | None:
     try:
         if isinstance(value, Rational):
             return Fraction(value)
-        if isinstance(value, Real | str):
+        if isinstance(value, Real | Decimal | str):
             return Fraction(str(value).strip())
     except (ValueError, ZeroDivisionError):  # not a number, NaN, infinity
         pass

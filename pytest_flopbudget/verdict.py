@@ -89,11 +89,13 @@ def judge(profile: ModelProfile, baseline: Baseline | None, terms: Terms) -> Jud
     if baseline is not None:
         _check_same(profile, baseline)
     metrics = [_judge_total(METRICS[key], profile, baseline, terms) for key in terms.metrics]
+    named = _named_layers(profile, terms.layer_globs)
     layers: Iterable[MetricVerdict] = ()
-    if terms.layer_globs:
-        layers = _judge_globs(profile, baseline, terms)
-    elif terms.each_layer and not profile.data_dependent:
-        layers = _judge_each(profile, baseline, terms)
+    if baseline is not None and not profile.data_dependent:
+        if terms.layer_globs:
+            layers = _judge_named(profile, baseline, terms, named)
+        elif terms.each_layer:
+            layers = _judge_each(profile, baseline, terms)
     return Judgement(metrics=tuple(metrics), layers=tuple(layers), fail_on=terms.fail_on)
 
 
@@ -116,9 +118,8 @@ def hidden(profile: ModelProfile, terms: Terms) -> list[Uncounted]:
 def _check_same(profile: ModelProfile, baseline: Baseline) -> None:
     for what, before, now in differences(baseline, profile):
         raise BaselineError(
-            f"the baseline was made with {what} `{before}`, this run has `{now}`: they cannot be "
-            "compared",
-            "if the change is meant, update the baseline",
+            f"the baseline was made with {what} `{before}`, this run has `{now}`: "
+            "they cannot be compared"
         )
 
 
@@ -133,13 +134,16 @@ def _judge_total(
         return _verdict(metric, profile, Verdict.NOT_COMPARED, reason=reason)
     stored, reason = _comparable(metric, profile, baseline)
     tolerance, ceiling = terms.tolerance[metric.key], terms.ceilings.get(metric.key)
-    if stored is None and ceiling is None:
-        missing = Verdict.UNBUDGETED if metric.exact else Verdict.NOT_COMPARED
-        return _verdict(metric, profile, missing, reason=reason)
-    limits = [] if stored is None else [stored * (1 + tolerance)]
-    budget = min([*limits, *([] if ceiling is None else [ceiling])])
-    word = _word(metric, Fraction(measured), stored, budget, tolerance)
-    return _verdict(metric, profile, word, baseline=stored, budget=budget)
+    grown = None if stored is None else stored * (1 + tolerance)
+    limits = [limit for limit in (grown, ceiling) if limit is not None]
+    if not limits:
+        missing = metric.exact or baseline is None
+        word = Verdict.UNBUDGETED if missing else Verdict.NOT_COMPARED
+        return _verdict(metric, profile, word, reason=reason)
+    word = _word(metric, Fraction(measured), stored, min(limits), tolerance)
+    if baseline is None and word is not Verdict.EXCEEDED:
+        word = Verdict.UNBUDGETED  # a ceiling alone is no agreement on what the model costs
+    return _verdict(metric, profile, word, baseline=stored, budget=min(limits))
 
 
 def stored_value(
@@ -215,12 +219,8 @@ def _exact(profile: ModelProfile, baseline: Baseline, terms: Terms) -> Iterator[
             yield metric
 
 
-def _judge_each(
-    profile: ModelProfile, baseline: Baseline | None, terms: Terms
-) -> Iterator[MetricVerdict]:
+def _judge_each(profile: ModelProfile, baseline: Baseline, terms: Terms) -> Iterator[MetricVerdict]:
     """Judge the own costs of each layer that the baseline knows; a new one shows in the total."""
-    if baseline is None:
-        return
     for metric in _exact(profile, baseline, terms):
         for layer in profile.layers:
             if layer.path not in baseline.own:
@@ -230,12 +230,11 @@ def _judge_each(
             yield _layer_verdict(metric, layer.path, measured, stored, terms, own=True)
 
 
-def _judge_globs(
-    profile: ModelProfile, baseline: Baseline | None, terms: Terms
-) -> Iterator[MetricVerdict]:
-    """Judge the totals of the layers that the globs name."""
+def _named_layers(profile: ModelProfile, globs: Iterable[str]) -> list[str]:
+    """List the paths that the globs match, each once; every glob must match one."""
     paths = [layer.path for layer in profile.layers]
-    for glob in terms.layer_globs:
+    named: dict[str, None] = {}
+    for glob in globs:
         matching = [path for path in paths if fnmatchcase(path, glob)]
         if not matching:
             raise MeasureError(
@@ -243,14 +242,20 @@ def _judge_globs(
                 "layer paths are the names of `named_modules()`, such as "
                 + ", ".join(f"`{path}`" for path in paths[1:4]),
             )
-        if baseline is None:
-            continue
-        for metric in _exact(profile, baseline, terms):
-            for path in matching:
-                if any(is_below(stored, path) for stored in baseline.own):
-                    measured = Fraction(getattr(profile[path], metric.field))
-                    stored = Fraction(baseline.total_of(path, metric.field))
-                    yield _layer_verdict(metric, path, measured, stored, terms, own=False)
+        named.update(dict.fromkeys(matching))
+    return list(named)
+
+
+def _judge_named(
+    profile: ModelProfile, baseline: Baseline, terms: Terms, paths: list[str]
+) -> Iterator[MetricVerdict]:
+    """Judge the totals of some layers that the baseline knows."""
+    for metric in _exact(profile, baseline, terms):
+        for path in paths:
+            if any(is_below(stored, path) for stored in baseline.own):
+                measured = Fraction(getattr(profile[path], metric.field))
+                stored_total = Fraction(baseline.total_of(path, metric.field))
+                yield _layer_verdict(metric, path, measured, stored_total, terms, own=False)
 
 
 def _layer_verdict(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 8
-NUMBER = re.compile(r"\d{1,25}(\.\d{1,9})?")
+NUMBER = re.compile(r"[0-9]{1,25}(\.[0-9]{1,9})?")
 LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?(0[xob])?[\d._:]+(e[-+]?\d+)?", re.IGNORECASE)
 
 Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -111,8 +111,9 @@ def parse(text: str, file: str) -> Node:
     except yaml.MarkedYAMLError as error:
         line = _line(error.problem_mark)
         raise BaselineError(f"{file}:{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise BaselineError(f"{file}: not valid YAML: {error}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise BaselineError(f"{file}:{line}: not valid YAML: {error.reason}") from None
 
 
 class _Composer:
@@ -123,15 +124,17 @@ class _Composer:
         self.file = file
 
     def document(self) -> Node:
-        next(self.events), next(self.events)  # the start of the stream and of the document
+        next(self.events)  # the start of the stream
+        if not isinstance(start := next(self.events), yaml.DocumentStartEvent):
+            raise Node("", self.file, "", _line(start.start_mark)).fail("a mapping", "nothing")
         root = self.node(next(self.events), "", 0)
         while not isinstance(event := next(self.events), yaml.StreamEndEvent):
             if isinstance(event, yaml.DocumentStartEvent):
                 raise self.refuse(event, "", "one document", "a second one")
         return root
 
-    def node(self, event: yaml.Event, key: str, depth: int) -> Node:
-        line = _line(event.start_mark)
+    def node(self, event: yaml.Event, key: str, depth: int, line: int | None = None) -> Node:
+        line = line or _line(event.start_mark)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise self.refuse(event, key, "plain values", "an anchor or alias")
         if tag := getattr(event, "tag", None):
@@ -153,7 +156,8 @@ class _Composer:
             inner = f"{key}.{name}" if key else name
             if name in entries:
                 raise self.refuse(event, inner, "each key once", f"`{name}` again")
-            entries[name] = self.node(next(self.events), inner, depth + 1)
+            line = _line(event.start_mark)  # that of the key; a block begins on the next one
+            entries[name] = self.node(next(self.events), inner, depth + 1, line)
         return entries
 
     def items(self, key: str, depth: int) -> list[Node]:

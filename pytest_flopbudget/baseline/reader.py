@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline import nodes
-from pytest_flopbudget.baseline.record import COSTS, FORMAT, TIMES, Baseline, LatencyEntry, OwnCost
+from pytest_flopbudget.baseline.record import (
+    COSTS,
+    FORMAT,
+    TIMES,
+    Baseline,
+    LatencyEntry,
+    OwnCost,
+    stored_text,
+)
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.values import ENGINES, MODES
 
@@ -26,17 +35,22 @@ def read(file: Path, shown: str) -> Baseline | None:
         BaselineError: the file is not a valid baseline; it says where and why.
     """
     try:
-        size = file.stat().st_size
-        if size > nodes.MAX_BYTES:
-            raise BaselineError(f"{shown}: expected at most {nodes.MAX_BYTES} bytes, found {size}")
-        text = file.read_bytes().decode("utf-8")
+        status = file.stat()
+        if not S_ISREG(status.st_mode):
+            raise BaselineError(f"{shown}: expected a file, found a directory or a device")
+        with file.open("rb") as stream:
+            content = stream.read(nodes.MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except UnicodeDecodeError as error:
-        raise BaselineError(f"{shown}: expected UTF-8, found byte {error.start} is not") from None
     except OSError as error:
         raise BaselineError(f"{shown}: cannot be read: {error.strerror}") from None
-    return parse(text, shown)
+    if len(content) > nodes.MAX_BYTES:
+        found = max(len(content), status.st_size)
+        raise BaselineError(f"{shown}: expected at most {nodes.MAX_BYTES} bytes, found {found}")
+    try:
+        return parse(content.decode("utf-8"), shown)
+    except UnicodeDecodeError as error:
+        raise BaselineError(f"{shown}: expected UTF-8, found byte {error.start} is not") from None
 
 
 def parse(text: str, file: str) -> Baseline:
@@ -102,7 +116,7 @@ def _check_sums(baseline: Baseline, total: Node) -> None:
         if added != stated:
             node = total.entries()[stored]
             raise node.fail(
-                f"the sum of `own`, {added if scale == 1 else added / scale}",
+                f"the sum of `own`, {stored_text(added, scale)}",
                 f"{node.text()}, as after a merge that took both sides",
             )
 

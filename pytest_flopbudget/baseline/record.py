@@ -62,3 +62,9 @@ class Baseline:
                 return self.lines[location]
             location = location[:-1]
         return None
+
+
+def stored_text(count: int, scale: int) -> str:
+    """Write a count in stored units with every digit and no exponent."""
+    whole, rest = divmod(count, scale)
+    return f"{whole}.{rest:0{len(str(scale)) - 1}d}".rstrip("0") if rest else str(whole)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import Enum
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.record import COSTS, Baseline, LatencyEntry, OwnCost
 
 if TYPE_CHECKING:
-    from fractions import Fraction
+    from collections.abc import Iterator
 
     from pytest_flopbudget.profile import LayerProfile, ModelProfile
     from pytest_flopbudget.terms import Terms
@@ -24,6 +25,7 @@ class Change(Enum):
     CREATED = "created"
     RAISED = "raised"
     TIGHTENED = "tightened"
+    CHANGED = "changed"  # otherwise: another environment, name, type or order
     UNCHANGED = "unchanged"
     KEPT = "kept"
 
@@ -39,17 +41,19 @@ def updated(
         old = None
     measured = [cost for key in terms.metrics for cost in COSTS_OF.get(key, ())]
     measured = [cost for cost in measured if getattr(profile, cost) is not None]
-    own = _own(old, profile, measured)
+    counted = "flops" in measured
     new = Baseline(
         test=test,
         model=profile.model,
         inputs=profile.inputs,
         mode=profile.mode,
         engine=profile.engine,
-        counter=profile.counter,
+        counter=profile.counter if old is None or counted else old.counter,
         total=_total(old, profile, measured),
-        own=own,
-        ignored=_ignored(profile, terms),
+        own=_own(old, profile, measured),
+        ignored=old.ignored
+        if old is not None and "flops" not in measured
+        else _ignored(profile, terms),
         latency={} if old is None else dict(old.latency),
     )
     if "latency" in terms.metrics and profile.latency_ms is not None and profile.environment:
@@ -73,22 +77,23 @@ def change(old: Baseline | None, new: Baseline) -> Change:
     """Say what an update does; a baseline with any figure raised is raised."""
     if old is None:
         return Change.CREATED
-    if old == new:
+    if old == new and list(old.own) == list(new.own):
         return Change.UNCHANGED
-    pairs: list[tuple[float, float]] = [
-        (old.total.get(cost, 0), value) for cost, value in new.total.items()
-    ]
-    for environment, entry in new.latency.items():
-        if environment in old.latency:
-            pairs.append((old.latency[environment].times["total_ms"], entry.times["total_ms"]))
-    pairs += [
-        (old.own[path].costs.get(cost, 0), value)
-        for path, own in new.own.items()
-        if path in old.own
-        for cost, value in own.costs.items()
-    ]
-    raised = any(after > before for before, after in pairs)
-    return Change.RAISED if raised else Change.TIGHTENED
+    pairs = list(_figures(old, new))
+    if any(after > before for before, after in pairs):
+        return Change.RAISED
+    return Change.TIGHTENED if any(after < before for before, after in pairs) else Change.CHANGED
+
+
+def _figures(old: Baseline, new: Baseline) -> Iterator[tuple[float, float]]:
+    """Pair each figure of the old baseline with the new one, of the total and of each layer."""
+    for cost in old.total.keys() & new.total.keys():
+        yield old.total[cost], new.total[cost]
+        for path in old.own.keys() & new.own.keys():
+            yield old.own[path].costs.get(cost, 0), new.own[path].costs.get(cost, 0)
+    for environment in old.latency.keys() & new.latency.keys():
+        entries = old.latency[environment], new.latency[environment]
+        yield entries[0].times["total_ms"], entries[1].times["total_ms"]
 
 
 def _total(old: Baseline | None, profile: ModelProfile, measured: list[str]) -> dict[str, int]:
@@ -137,8 +142,8 @@ def _moved(before: LatencyEntry, after: LatencyEntry, tolerance: Fraction) -> bo
     """Tell whether an entry deserves a new line: noise alone must not make a diff."""
     if (before.torch, before.flops) != (after.torch, after.flops):
         return True
-    old, new = before.times["total_ms"], after.times["total_ms"]
-    return abs(new - old) > old * float(tolerance) / 3
+    old, new = (Fraction(str(entry.times["total_ms"])) for entry in (before, after))
+    return abs(new - old) > old * tolerance / 3
 
 
 def _entry(new: Baseline, profile: ModelProfile, total_ms: float, torch: str) -> LatencyEntry:

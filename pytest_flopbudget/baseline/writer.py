@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.nodes import scalar
-from pytest_flopbudget.baseline.record import COSTS, FORMAT
+from pytest_flopbudget.baseline.record import COSTS, FORMAT, TIMES, stored_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_flopbudget.baseline.record import Baseline, LatencyEntry
 
+MAX_SIMPLE_KEY = 1000
 HEADER = "# Baseline of pytest-flopbudget: update it with `pytest --update-budgets`."
 
 
@@ -65,7 +66,7 @@ def _lines(baseline: Baseline) -> Iterator[str]:
     yield "own:   # layers that cost nothing are left out" if baseline.own else "own: {}"
     for path, own in baseline.own.items():
         inner = [f"type: {scalar(own.type, flow=True)}", *_costs(own.costs)]
-        yield f"  {scalar(path)}: {{{', '.join(inner)}}}"
+        yield _layer(scalar(path), f"{{{', '.join(inner)}}}")
     if baseline.latency:
         yield "latency:"
         for environment, entry in baseline.latency.items():
@@ -73,18 +74,24 @@ def _lines(baseline: Baseline) -> Iterator[str]:
             yield from _entry(entry)
 
 
+def _layer(path: str, costs: str) -> str:
+    """Write a layer on one line; YAML wants a mark before a key that is very long."""
+    return f"  {path}: {costs}" if len(path) <= MAX_SIMPLE_KEY else f"  ? {path}\n  : {costs}"
+
+
 def _costs(costs: Mapping[str, int]) -> Iterator[str]:
     for field, (stored, scale) in COSTS.items():
         if field in costs:
-            yield f"{stored}: {_number(costs[field], scale)}"
+            yield f"{stored}: {stored_text(costs[field], scale)}"
 
 
 def _entry(entry: LatencyEntry) -> Iterator[str]:
     yield f"    torch: {scalar(entry.torch)}"
     if entry.flops is not None:
-        yield f"    gflops: {_number(entry.flops, 10**9)}"
-    for key, time_ms in entry.times.items():
-        yield f"    {key}: {milliseconds(time_ms)}"
+        yield f"    gflops: {stored_text(entry.flops, 10**9)}"
+    for key in TIMES:
+        if key in entry.times:
+            yield f"    {key}: {milliseconds(entry.times[key])}"
     if entry.layers:
         yield "    layers:   # of 1 % and more"
         for path, time_ms in entry.layers.items():
@@ -94,14 +101,4 @@ def _entry(entry: LatencyEntry) -> Iterator[str]:
 def milliseconds(time_ms: float) -> str:
     """Write a time with four digits and no exponent."""
     rounded = Decimal(f"{time_ms:.3e}")
-    return _trimmed(f"{rounded:.9f}")
-
-
-def _number(count: int, scale: int) -> str:
-    """Write a count in stored units with every digit and no exponent."""
-    whole, rest = divmod(count, scale)
-    return _trimmed(f"{whole}.{rest:0{len(str(scale)) - 1}d}") if rest else str(whole)
-
-
-def _trimmed(decimal: str) -> str:
-    return decimal.rstrip("0").rstrip(".")
+    return f"{rounded:.9f}".rstrip("0").rstrip(".")

@@ -14,7 +14,7 @@ from pytest_flopbudget.measure.assemble import Timed, assemble
 from pytest_flopbudget.measure.call import Call, set_mode
 from pytest_flopbudget.measure.clock import WallClock
 from pytest_flopbudget.measure.devices import dtype_of, is_there, moved, requested
-from pytest_flopbudget.measure.environment import environment
+from pytest_flopbudget.measure.environment import environment_of
 from pytest_flopbudget.measure.keep import ModelState, kept, values_kept
 from pytest_flopbudget.measure.latency import time_call
 from pytest_flopbudget.measure.layers import Layers
@@ -43,8 +43,7 @@ def measure(
         if {"gflops", "latency"} & set(plan.metrics):  # a latency is stored with its GFLOPs
             counted = _count(original, layers, state, call, plan.engine)
         if "latency" in plan.metrics:
-            set_mode(model, training=call.training)
-            timed = _time(model, layers, call, plan, [] if counted is None else counted.written)
+            timed = _time(model, layers, state, call, plan, counted)
     return assemble(original, layers, call, plan, counted, timed)
 
 
@@ -57,7 +56,12 @@ def _count(
 
 
 def _time(
-    model: nn.Module, layers: Layers, call: Call, plan: Plan, written: list[torch.Tensor]
+    model: nn.Module,
+    layers: Layers,
+    state: ModelState,
+    call: Call,
+    plan: Plan,
+    counted: count.Count | None,
 ) -> Timed:
     """Time a model where it is asked to be timed, or say why it cannot be."""
     compiled = model is not layers.modules[0]
@@ -67,7 +71,9 @@ def _time(
         return Timed(reason="the weights are on meta")
     if not is_there(device):
         return Timed(reason=f"there is no device `{device}` here")
-    with values_kept([*model.buffers(), *written]), moved(model, device):
+    written = [] if counted is None else counted.written
+    with values_kept([*model.buffers(), *written]), moved(state, device):
+        set_mode(model, training=call.training)
         latency = time_call(
             model,
             None if compiled else layers,
@@ -76,7 +82,7 @@ def _time(
             threads=plan.threads,
             limit_s=plan.time_limit,
         )
-    where = environment(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
+    where = environment_of(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
     return Timed(latency=latency, environment=where)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -43,8 +43,11 @@ class Call:
 
     def tensors(self) -> list[torch.Tensor]:
         """List the tensors among the arguments."""
-        leaves = tree_leaves((self.args, self.kwargs))
-        return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        return list(tensors_in((self.args, self.kwargs)))
+
+    def fresh(self) -> Call:
+        """Copy the containers among the arguments, which a model may empty, but no tensor."""
+        return self.mapped(lambda tensor: tensor)
 
     def forward(self, model: nn.Module) -> Any:
         """Run the model forward, with gradients in training mode only."""
@@ -72,6 +75,15 @@ class Call:
         return (*map(_describe, self.args), *named)
 
 
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in nested containers and dataclasses."""
+    for leaf in tree_leaves(value):
+        if isinstance(leaf, torch.Tensor):
+            yield leaf
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            yield from tensors_in([getattr(leaf, field.name) for field in fields(leaf)])
+
+
 def set_mode(model: nn.Module, *, training: bool) -> None:
     """Put a model into inference or training mode; flags below a training root stay."""
     if not training:
@@ -84,8 +96,8 @@ def _loss(output: Any) -> torch.Tensor:
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if isinstance(loss, torch.Tensor) and loss.requires_grad:
         return loss.sum()
-    leaves = (leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor))
-    sums = [leaf.sum() for leaf in leaves if leaf.is_floating_point() and leaf.requires_grad]
+    found = [t for t in tensors_in(output) if t.requires_grad and t.is_floating_point()]
+    sums = [tensor.sum() for tensor in found]
     if not sums:
         raise MeasureError(
             "training mode needs an output that requires gradients, found none",

@@ -14,6 +14,7 @@ from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.access import Reads, Writes
 from pytest_flopbudget.measure.call import Call, set_mode
 from pytest_flopbudget.measure.formulas import shapes_of
+from pytest_flopbudget.measure.keep import switches_kept
 from pytest_flopbudget.measure.layers import Layers, Switches, Tracker, Visits, shapes
 from pytest_flopbudget.measure.operators import Operator, operator_of
 from pytest_flopbudget.measure.worlds import Fake, Meta, Real, World, tensors
@@ -78,11 +79,11 @@ def _count_in(
         on_enter=visits.enter,
         on_exit=visits.exit,
     )
-    writes = Writes([*state.tensors, *call.tensors()], world)
+    writes = Writes(state.tensors, world)
     result = Count(world.name, [0] * len(layers), [0] * len(layers), visits)
     reads = Reads(model, world)
     mode = CountingMode(world, tracker, switches, writes, reads, result)
-    inputs = call.mapped(world.stand_in)
+    inputs = call.mapped(world.input)
     torch.manual_seed(SEED)
     try:
         state.substitute(world.stand_in)
@@ -104,13 +105,16 @@ def _count_in(
 
 @contextmanager
 def _unfused() -> Iterator[None]:
-    """Keep `nn.TransformerEncoderLayer` from fusing, which hides the layers inside of it."""
-    fuses = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
+    """Keep layers from fusing.
+
+    A fused `nn.TransformerEncoderLayer` hides the layers inside of it, and the backward of a
+    fused `nn.LSTM` computes gradients that nobody asked for.
+    """
+    with switches_kept():
+        torch.backends.mha.set_fastpath_enabled(False)
+        torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+        torch.backends.cudnn.enabled = False
         yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fuses)
 
 
 def _run_uncompiled(layers: Layers) -> None:

@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+
+from pytest_flopbudget.measure.twins import Twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from pytest_flopbudget.measure.keep import ModelState
 
 CPU = torch.device("cpu")
 
@@ -47,16 +50,21 @@ def is_there(device: torch.device) -> bool:
 
 
 @contextmanager
-def moved(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Put parameters and buffers on a device; the tensor objects stay, and get back their data.
+def moved(state: ModelState, device: torch.device) -> Iterator[None]:
+    """Let a model hold twins of its tensors on a device; nothing is copied back."""
+    twins = Twins()
 
-    Nothing is copied back, so that not a bit of the model changes.
-    """
-    homes = [(t, t.data) for t in (*model.parameters(), *model.buffers()) if t.device != device]
+    def there(tensor: torch.Tensor) -> torch.Tensor:
+        if _is_on(tensor, device):
+            return tensor
+        return twins.of(tensor, lambda: tensor.detach().to(device))
+
+    state.substitute(there)
     try:
-        for tensor, data in homes:
-            tensor.data = data.to(device)
         yield
     finally:
-        for tensor, data in homes:
-            tensor.data = data
+        state.restore()
+
+
+def _is_on(tensor: torch.Tensor, device: torch.device) -> bool:
+    return tensor.device.type == device.type and device.index in (None, tensor.device.index)

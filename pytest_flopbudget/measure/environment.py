@@ -17,7 +17,7 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def environment(
+def environment_of(
     device: torch.device, dtype: torch.dtype, *, threads: int, compiled: bool
 ) -> Environment:
     """Describe where and how a model is timed."""

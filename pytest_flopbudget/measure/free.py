@@ -28,18 +28,17 @@ VIEWS_AND_COPIES = """
     _nested_from_padded_tensor _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned
     _nested_tensor_from_tensor_list _pack_padded_sequence _pad_packed_sequence _pin_memory
     _reshape_copy _resize_output _to_copy _to_dense _to_sparse _unsafe_view as_strided_scatter
-    block_diag cat channel_shuffle clone constant_pad_nd contiguous copy copy_ diag_embed
-    diagonal_scatter fill fill_ flip lift lift_fresh lift_fresh_copy masked_fill narrow_copy
-    native_channel_shuffle pixel_shuffle pixel_unshuffle record_stream repeat repeat_interleave
-    resize resize_ resize_as resize_as_ roll rot90 select_scatter set set_ slice_scatter stack
-    _stack _chunk_cat to_mkldnn to_padded_tensor tril triu unsafe_split unsafe_split_with_sizes
-    zero zero_ reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
-    replication_pad2d replication_pad3d im2col col2im unfold_backward select_backward
-    slice_backward diagonal_backward reflection_pad1d_backward reflection_pad2d_backward
+    block_diag cat channel_shuffle constant_pad_nd copy diag_embed diagonal_scatter fill flip
+    lift native_channel_shuffle pixel_shuffle pixel_unshuffle record_stream repeat
+    repeat_interleave resize resize_as roll rot90 select_scatter set stack _stack _chunk_cat
+    to_mkldnn to_padded_tensor tril triu unsafe_split unsafe_split_with_sizes zero
+    reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+    replication_pad3d im2col col2im unfold_backward select_backward slice_backward
+    diagonal_backward reflection_pad1d_backward reflection_pad2d_backward
     reflection_pad3d_backward replication_pad1d_backward replication_pad2d_backward
     replication_pad3d_backward _nested_select_backward _padded_dense_to_jagged_forward
     _jagged_to_padded_dense_forward mkldnn_reorder_conv2d_weight mkldnn_reorder_conv3d_weight
-    _cudnn_rnn_flatten_weight complex polar view_as_complex view_as_real
+    _cudnn_rnn_flatten_weight complex polar
 """
 FACTORIES = """
     _efficientzerotensor arange bartlett_window bernoulli binomial blackman_window cauchy empty
@@ -49,8 +48,8 @@ FACTORIES = """
     new_zeros _new_zeros_with_same_feature_meta normal normal_functional ones ones_like poisson
     rand rand_like randint randint_like randn randn_like random randperm range scalar_tensor
     tril_indices triu_indices uniform zeros zeros_like _cudnn_init_dropout_state
-    _empty_affine_quantized _empty_per_channel_affine_quantized bernoulli_ cauchy_ exponential_
-    geometric_ log_normal_ normal_ random_ uniform_ _standard_gamma _sample_dirichlet
+    _empty_affine_quantized _empty_per_channel_affine_quantized _standard_gamma
+    _sample_dirichlet
 """
 ELEMENT_WISE = """
     _add_relu _amp_foreach_non_finite_check_and_unscale _amp_update_scale addr bucketize
@@ -67,19 +66,18 @@ ELEMENT_WISE = """
     _fake_quantize_learnable_per_tensor_affine _transform_bias_rescale_qkv
     _fake_quantize_per_tensor_affine_cachemask_tensor_qparams _thnn_fused_gru_cell
     _thnn_fused_gru_cell_backward _thnn_fused_lstm_cell _thnn_fused_lstm_cell_backward_impl
-    gelu_ abs_ copysign_ eq_ floor_divide floor_divide_ ge_ gt_ le_ lt_ ne_ masked_fill_ mish_
-    threshold_ hardswish_ linalg_cross
+    floor_divide linalg_cross
 """
 REDUCTIONS = """
-    _aminmax _is_all_true _is_any_true _logcumsumexp _nested_sum_backward all
-    allclose amax amin aminmax any argmax argmin bincount count_nonzero _cummax_helper
-    _cummin_helper cummax cummin cumprod cumsum cumprod_ cumsum_ dist equal hash_tensor histc
-    histogram kthvalue linalg_vector_norm linalg__powsum logcumsumexp logsumexp mean median mode
-    nanmedian nansum norm prod sort std std_mean sum topk trace unique_consecutive unique_dim
-    unique_dim_consecutive _unique _unique2 var var_mean nll_loss_forward nll_loss_backward
-    nll_loss2d_forward nll_loss2d_backward multi_margin_loss multi_margin_loss_backward
-    multilabel_margin_loss_forward multilabel_margin_loss_backward _ctc_loss
-    _ctc_loss_backward _cudnn_ctc_loss segment_reduce _segment_reduce_backward
+    _aminmax _is_all_true _is_any_true _logcumsumexp _nested_sum_backward all allclose amax amin
+    aminmax any argmax argmin bincount count_nonzero _cummax_helper _cummin_helper cummax cummin
+    cumprod cumsum dist hash_tensor histc histogram kthvalue linalg_vector_norm linalg__powsum
+    logcumsumexp logsumexp mean median mode nanmedian nansum norm prod sort std std_mean sum
+    topk trace unique_consecutive unique_dim unique_dim_consecutive _unique _unique2 var
+    var_mean nll_loss_forward nll_loss_backward nll_loss2d_forward nll_loss2d_backward
+    multi_margin_loss multi_margin_loss_backward multilabel_margin_loss_forward
+    multilabel_margin_loss_backward _ctc_loss _ctc_loss_backward _cudnn_ctc_loss segment_reduce
+    _segment_reduce_backward
 """
 NORMALISATION = """
     _batch_norm_no_update _batch_norm_with_update _batch_norm_with_update_functional
@@ -114,22 +112,20 @@ POOLING_AND_SAMPLING = """
     max_pool2d_backward max_pool2d_with_indices max_pool2d_with_indices_backward
     max_pool3d_with_indices max_pool3d_with_indices_backward max_unpool2d max_unpool3d
     mkldnn_adaptive_avg_pool2d mkldnn_adaptive_avg_pool2d_backward mkldnn_max_pool2d
-    mkldnn_max_pool2d_backward mkldnn_max_pool3d mkldnn_max_pool3d_backward
-    quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d upsample_bicubic2d
-    upsample_bicubic2d_backward upsample_bilinear2d upsample_bilinear2d_backward
-    upsample_linear1d upsample_linear1d_backward upsample_nearest1d upsample_nearest1d_backward
-    upsample_nearest2d upsample_nearest2d_backward upsample_nearest3d
-    upsample_nearest3d_backward upsample_trilinear3d upsample_trilinear3d_backward
+    mkldnn_max_pool2d_backward mkldnn_max_pool3d mkldnn_max_pool3d_backward quantized_max_pool1d
+    quantized_max_pool2d quantized_max_pool3d upsample_bicubic2d upsample_bicubic2d_backward
+    upsample_bilinear2d upsample_bilinear2d_backward upsample_linear1d
+    upsample_linear1d_backward upsample_nearest1d upsample_nearest1d_backward upsample_nearest2d
+    upsample_nearest2d_backward upsample_nearest3d upsample_nearest3d_backward
+    upsample_trilinear3d upsample_trilinear3d_backward
 """
 INDEXING = """
     _embedding_bag _embedding_bag_backward _embedding_bag_dense_backward
     _embedding_bag_forward_only _embedding_bag_per_sample_weights_backward _index_put_impl
-    _index_put_impl_ _unsafe_index _unsafe_index_put _unsafe_masked_index
-    _unsafe_masked_index_put_accumulate embedding embedding_dense_backward embedding_renorm
-    embedding_renorm_ gather index index_add index_add_ index_copy index_copy_ index_fill
-    index_fill_ index_put index_put_ index_reduce index_reduce_ index_select masked_scatter
-    masked_scatter_ masked_scatter_backward masked_select nonzero nonzero_static put put_
-    scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_ take
+    _unsafe_index _unsafe_index_put _unsafe_masked_index _unsafe_masked_index_put_accumulate
+    embedding embedding_dense_backward embedding_renorm gather index index_add index_copy
+    index_fill index_put index_reduce index_select masked_scatter masked_scatter_backward
+    masked_select nonzero nonzero_static put scatter scatter_add scatter_reduce take
 """
 QUESTIONS = """
     _assert_async _assert_scalar _assert_tensor_metadata _functional_assert_async
@@ -139,8 +135,8 @@ QUESTIONS = """
     _nested_tensor_size _nested_tensor_storage_offsets _nested_tensor_strides _print
     _use_cudnn_ctc_loss dense_dim int_repr is_coalesced is_pinned is_same_size is_set_to
     q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point
-    qscheme sparse_dim sym_constrain_range sym_constrain_range_for_size _nnz
-    sym_size sym_stride sym_numel sym_storage_offset
+    qscheme sparse_dim sym_constrain_range sym_constrain_range_for_size _nnz sym_size sym_stride
+    sym_numel sym_storage_offset
 """
 
 OTHER_LIBRARIES = frozenset(
@@ -176,16 +172,19 @@ FREE = frozenset(
 def is_free(func: OpOverload) -> bool:
     """Tell whether an operator is proven or listed to be of a free class.
 
-    A tag is torch's own word on any operator, also on that of another library.
+    A tag is torch's own word on any operator, also on that of another library; torch tags some
+    overloads only, and what one of them does the others do.
     """
-    if any(tag in func.tags for tag in PROOFS) or func.is_view:
+    packet = func._overloadpacket
+    overloads = [func, *(getattr(packet, overload) for overload in packet.overloads())]
+    if any(tag in overload.tags for overload in overloads for tag in PROOFS) or func.is_view:
         return True
     namespace, name = func._schema.name.split("::")
     if namespace in ("profiler", "prim"):  # marks in a trace; questions about a tensor's form
         return True
     if namespace not in ("aten", "prims"):
         return func._schema.name in OTHER_LIBRARIES
-    return name in FREE or _is_free_foreach(name)
+    return name in FREE or name.removesuffix("_") in FREE or _is_free_foreach(name)
 
 
 def _is_free_foreach(name: str) -> bool:

@@ -11,7 +11,13 @@ import random
 import sys
 from collections import deque
 from contextlib import contextmanager
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,11 +49,11 @@ class ModelState:
 
     def __init__(self, model: nn.Module) -> None:
         self._containers: list[tuple[Any, Any]] = []  # (a dict, list, set or deque; its copy)
+        self._slotted: list[tuple[Any, dict[str, Any]]] = []  # objects without `__dict__`
         self._seen: dict[int, Any] = {}  # the containers by id, held so that ids stay theirs
         self._tensors: dict[int, torch.Tensor] = {}
         self._walk(model, 0)
-        self._gradients = [(t, t.grad) for t in self.tensors if t.is_leaf]
-        self._requires_grad = [(t, t.requires_grad) for t in self.tensors if t.is_leaf]
+        self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]
 
     @property
     def tensors(self) -> Iterable[torch.Tensor]:
@@ -67,10 +73,14 @@ class ModelState:
         for container, saved in self._containers:
             if not _same(container, saved):
                 _refill(container, saved)
-        for tensor, requires_grad in self._requires_grad:
+        for container, saved in self._slotted:
+            for name, value in saved.items():
+                setattr(container, name, value)
+        for tensor, requires_grad, gradient in self._leaves:
+            if not tensor.is_leaf:
+                tensor.detach_()  # it was written into with gradients
             if tensor.requires_grad != requires_grad:
                 tensor.requires_grad_(requires_grad)
-        for tensor, gradient in self._gradients:
             if tensor.grad is not gradient:
                 tensor.grad = gradient
 
@@ -89,10 +99,19 @@ class ModelState:
             self._seen[id(value)] = value
             for item in value:
                 self._walk(item, depth + 1)
-        elif hasattr(value, "__dict__"):
+        else:
+            self._walk_object(value, depth)
+
+    def _walk_object(self, value: Any, depth: int) -> None:
+        self._seen[id(value)] = value
+        if hasattr(value, "__dict__"):
             # Modules start anew: their nesting has no bound.
-            self._seen[id(value)] = value
             self._walk(vars(value), 0 if isinstance(value, nn.Module) else depth + 1)
+        slots = _slots(value)
+        if slots:
+            self._slotted.append((value, slots))
+            for item in slots.values():
+                self._walk(item, depth + 1)
 
     def _visit(self, container: Any, copy: Any, values: Iterable[Any], depth: int) -> None:
         self._seen[id(container)] = container
@@ -105,7 +124,7 @@ class ModelState:
 def kept(model: nn.Module) -> Iterator[ModelState]:
     """Restore the model and torch's global state at the end, also after an exception."""
     state = ModelState(model)
-    with _random_state_kept(), _switches_kept():
+    with _random_state_kept(), switches_kept():
         try:
             yield state
         finally:
@@ -145,15 +164,20 @@ def _running_accelerator() -> Any:
 
     One that is not in use yet has no state to keep, and asking for it would start it.
     """
-    if not torch.accelerator.is_available():
+    accelerator = _accelerator()
+    if accelerator is None:
         return None
-    module = torch.get_device_module(torch.accelerator.current_accelerator())
+    module = torch.get_device_module(accelerator)
     started = getattr(module, "is_initialized", lambda: True)()
     return module if started and hasattr(module, "get_rng_state_all") else None
 
 
+def _accelerator() -> torch.device | None:
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+
+
 @contextmanager
-def _switches_kept() -> Iterator[None]:
+def switches_kept() -> Iterator[None]:
     """Restore what a forward may switch in the whole process."""
     cudnn, mkldnn = torch.backends.cudnn, torch.backends.mkldnn
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
@@ -163,11 +187,15 @@ def _switches_kept() -> Iterator[None]:
         torch.get_float32_matmul_precision(),
         torch.backends.mha.get_fastpath_enabled(),
     )
+    kinds = ["cpu", *([accelerator.type] if (accelerator := _accelerator()) else [])]
+    autocast = {kind: torch.is_autocast_enabled(kind) for kind in kinds}
     flags = cudnn.enabled, cudnn.benchmark, cudnn.deterministic, mkldnn.enabled
     with torch.set_grad_enabled(torch.is_grad_enabled()):
         try:
             yield
         finally:
+            for kind, enabled in autocast.items():
+                torch.set_autocast_enabled(kind, enabled)
             torch.set_num_threads(threads)
             torch.set_default_dtype(dtype)
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
@@ -179,6 +207,17 @@ def _switches_kept() -> Iterator[None]:
 def _refill(container: Any, values: Any) -> None:
     container.clear()
     (container.extend if isinstance(container, list | deque) else container.update)(values)
+
+
+def _slots(value: Any) -> dict[str, Any]:
+    """Read what an object keeps in `__slots__`."""
+    slots: dict[str, Any] = {}
+    for kind in type(value).__mro__:
+        names = vars(kind).get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            if isinstance(vars(kind).get(name), MemberDescriptorType) and hasattr(value, name):
+                slots[name] = getattr(value, name)
+    return slots
 
 
 def _holds(value: Any) -> bool:

@@ -75,11 +75,12 @@ class Stopwatch:
 
     def round(self) -> Round:
         """Time one call."""
+        call = self._call.fresh()
         start = self._clock.now_ns()
-        output = self._call.forward(self._model)
+        output = call.forward(self._model)
         middle = self._clock.now_ns()
-        if self._call.training:
-            self._call.backward(output)
+        if call.training:
+            call.backward(output)
         return Round(middle - start, self._clock.now_ns() - middle)
 
 

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils._pytree import tree_leaves
+
+from pytest_flopbudget.measure.call import tensors_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,7 +152,6 @@ class Visits:
 
 def shapes(values: Any) -> tuple[Shape, ...]:
     """List the shapes of the tensors in nested values."""
-    if isinstance(values, torch.Tensor):
+    if isinstance(values, torch.Tensor) and not values.is_nested:
         return (tuple(map(int, values.shape)),)
-    leaves = tree_leaves(values)
-    return tuple(tuple(map(int, t.shape)) for t in leaves if isinstance(t, torch.Tensor))
+    return tuple(tuple(map(int, t.shape)) for t in tensors_in(values) if not t.is_nested)

@@ -107,7 +107,7 @@ def _count_in(
     custom = YOLOV5_RULES if engine == "yolov5" else {}
     rules = {**thop.register_hooks, **custom}
     tracker = Tracker(layers, on_enter=visits.enter, on_exit=visits.exit)
-    caller = _Caller(model, call.mapped(world.stand_in), layers)
+    caller = _Caller(model, call.mapped(world.input), layers)
     try:
         state.substitute(world.stand_in)
         set_mode(model, training=False)
@@ -117,6 +117,7 @@ def _count_in(
         state.restore()
     own = _own_flops(caller.own_macs, total)
     result = Count(world.name, own, [0] * len(layers), visits)
+    result.written = [t for t in state.tensors if not isinstance(t, nn.Parameter)]  # perhaps
     inherits = hasattr(thop, "_resolve_rule")  # the rules of base classes count, too
     for index in _without_rule(layers, visits, rules, inherits=inherits):
         kind = type(layers.modules[index]).__name__

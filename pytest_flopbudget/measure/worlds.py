@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch import nn
 from torch.utils._pytree import tree_map_only
+
+from pytest_flopbudget.measure.twins import Twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,9 @@ class World(Protocol):
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return what takes the place of a tensor of the model or of its inputs."""
 
+    def input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return what the model gets for a tensor among its inputs."""
+
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run one operator; `given` are the tensors among its arguments."""
 
@@ -51,6 +55,10 @@ class Real:
         """Take the tensor itself."""
         return tensor
 
+    def input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Take a copy, so that nothing can happen to the input."""
+        return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator itself."""
         del given
@@ -66,7 +74,7 @@ class Fake:
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self._twins = _Twins()
+        self._twins = Twins()
 
     def entered(self) -> AbstractContextManager[Any]:
         """Make every tensor that the model makes a fake one."""
@@ -75,6 +83,8 @@ class Fake:
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the fake twin of a tensor, the same one each time."""
         return self._twins.of(tensor, lambda: self._mode.from_tensor(tensor.detach()))
+
+    input = stand_in
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator; the mode below makes it fake."""
@@ -88,7 +98,7 @@ class Meta:
     name = "meta"
 
     def __init__(self) -> None:
-        self._twins = _Twins()
+        self._twins = Twins()
         self._made_here = _Known()
         self._unknown: dict[int, torch.UntypedStorage] = {}  # real storage, unknown contents
 
@@ -101,6 +111,8 @@ class Meta:
         if tensor.is_meta:
             return tensor
         return self._twins.of(tensor, lambda: tensor.detach().to(META))
+
+    input = stand_in
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run an operator on meta tensors, or for real if all that it reads is constant."""
@@ -147,18 +159,6 @@ class Meta:
         return not operator.writes or all(tensor in self._made_here for tensor in real)
 
 
-class _Twins:
-    """Stand-ins by the identity of what they stand for."""
-
-    def __init__(self) -> None:
-        self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def of(self, tensor: torch.Tensor, make: Any) -> torch.Tensor:
-        if id(tensor) not in self._twins:
-            self._twins[id(tensor)] = (tensor, _like(tensor, make()))
-        return self._twins[id(tensor)][1]
-
-
 class _Known:
     """A set of tensors by identity that does not keep them alive."""
 
@@ -182,12 +182,3 @@ def tensors(args: Any, kwargs: Any = None) -> Iterator[torch.Tensor]:
             for item in value:
                 if isinstance(item, torch.Tensor):
                     yield item
-
-
-def _like(tensor: torch.Tensor, twin: torch.Tensor) -> torch.Tensor:
-    """Give a twin what else the tensor is: a parameter, with gradients, with attributes."""
-    if isinstance(tensor, nn.Parameter):
-        twin = nn.Parameter(twin, requires_grad=tensor.requires_grad)
-        twin.__dict__.update(vars(tensor))
-        return twin
-    return twin.requires_grad_(tensor.requires_grad)

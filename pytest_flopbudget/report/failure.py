@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.explain import Kind, LayerChange, changes, renamed
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from pytest_flopbudget.verdict import MetricVerdict
 
 SHOWN_LAYERS = 8
+WIDTH = 80
 
 
 def failure_lines(result: Result) -> list[str]:
     """Explain why a budget failed."""
     sections = [
-        [sentence(result)],
+        wrap(sentence(result), WIDTH, break_long_words=False, break_on_hyphens=False),
         _metrics_table(result),
         *_causes(result),
         _uncounted(result),
@@ -57,7 +59,7 @@ def _exceeded_sentence(result: Result, first: MetricVerdict) -> str:
     """Name what is over, by how much, and the layer that has the largest part in it."""
     failing = result.judgement.failing
     over = [v for v in failing if v.verdict is Verdict.EXCEEDED and v.path == first.path]
-    figures = ", ".join(f"{METRICS[v.metric].label} {_excess(v)}" for v in over)
+    figures = ", ".join(f"{METRICS[v.metric].label} {_excess(result, v)}" for v in over)
     subject = f"`{result.profile.model}`"
     if first.path is not None:
         subject = f"`{shown_path(first.path)}` ({result.profile[first.path].type}) of {subject}"
@@ -69,9 +71,9 @@ def _exceeded_sentence(result: Result, first: MetricVerdict) -> str:
     return f"{subject} exceeds its budget: {figures}{mostly}"
 
 
-def _excess(verdict: MetricVerdict) -> str:
-    """Say by how much a value grew, or where nothing is stored, what it is and what is allowed."""
-    if verdict.measured is not None and verdict.baseline:
+def _excess(result: Result, verdict: MetricVerdict) -> str:
+    """Say by how much a value grew, or over a ceiling, what it is and what is allowed."""
+    if verdict.measured is not None and verdict.baseline and not _over_ceiling(result, verdict):
         return change_text(verdict.measured, verdict.baseline)
     measured, budget = pair(METRICS[verdict.metric], verdict.measured, verdict.budget)
     return f"{measured}, allowed {budget}"
@@ -142,7 +144,11 @@ def _causes(result: Result) -> Iterator[list[str]]:
     """List, for each metric that is exceeded, the layers that account for it."""
     if result.baseline is None:
         return
-    exceeded = {v.metric for v in result.judgement.failing if v.verdict is Verdict.EXCEEDED}
+    exceeded = {
+        v.metric
+        for v in result.judgement.failing
+        if v.verdict in (Verdict.EXCEEDED, Verdict.IMPROVED)
+    }
     for key, metric in METRICS.items():
         if key in exceeded and (blamed := _changed(result, metric)):
             yield _cause(metric, blamed)
@@ -153,31 +159,42 @@ def _causes(result: Result) -> Iterator[list[str]]:
 
 
 def _cause(metric: Metric, blamed: list[LayerChange]) -> list[str]:
-    growth = sum((change.growth for change in blamed if change.growth > 0), Fraction(0))
-    decimals = metric.decimals_for(max(max(c.before, c.after) for c in blamed))
-    rows = []
-    for change in blamed[:SHOWN_LAYERS]:
-        share = f"{100 * float(change.growth / growth):.0f} %" if change.growth > 0 else ""
-        sign = "+" if change.growth > 0 else "-"
-        rows.append(
-            (
-                shown_path(change.path),
-                change.type,
-                change.kind.value,
-                sign + metric.text(abs(change.growth), decimals),
-                share,
-                f"{metric.text(change.before, decimals)} -> {metric.text(change.after, decimals)}"
-                if change.kind not in (Kind.NEW, Kind.MISSING)
-                else "",
-            )
-        )
     more = len(blamed) - SHOWN_LAYERS
     what = "total time" if metric.key == "latency" else f"own {metric.label}"
     return [
         f"{metric.label}: {counted(len(blamed), 'layer')} changed, by {what}:",
-        *aligned(rows, "lllrrl", indent="  "),
+        *_fitting(_cause_rows(metric, blamed)),
         *([f"  ... and {more} more"] if more > 0 else []),
     ]
+
+
+def _cause_rows(metric: Metric, blamed: list[LayerChange]) -> list[tuple[str, ...]]:
+    """Write path, type, growth, share of the growth and, unless it came or went, before, after."""
+    growth = sum((change.growth for change in blamed if change.growth > 0), Fraction(0))
+    decimals = metric.decimals_for(max(max(c.before, c.after) for c in blamed))
+    rows: list[tuple[str, ...]] = []
+    for change in blamed[:SHOWN_LAYERS]:
+        share = f"{100 * float(change.growth / growth):.0f} %" if change.growth > 0 else ""
+        sign = "+" if change.growth > 0 else "-"
+        after = f"{metric.text(change.before, decimals)} -> {metric.text(change.after, decimals)}"
+        rows.append(
+            (
+                shown_path(change.path),
+                change.type,
+                sign + metric.text(abs(change.growth), decimals),
+                share,
+                change.kind.value if change.kind in (Kind.NEW, Kind.MISSING) else after,
+            )
+        )
+    return rows
+
+
+def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
+    """Align rows, without the types if they do not fit."""
+    lines = aligned(rows, "llrrl", indent="  ")
+    if all(len(line) <= WIDTH for line in lines):
+        return lines
+    return aligned([(path, "", *others) for path, _, *others in rows], "llrrl", indent="  ")
 
 
 def _uncounted(result: Result) -> list[str]:

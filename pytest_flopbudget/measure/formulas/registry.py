@@ -52,7 +52,8 @@ def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
 
 def formula_of(func: OpOverload) -> Formula | None:
     """Return the formula of an operator, if there is one."""
-    return _formulas.get(func._schema.name)
+    name = func._schema.name
+    return _formulas.get(name) or _formulas.get(name.removesuffix("_"))  # in place, the same
 
 
 def register(*names: str) -> Callable[[F], F]:
