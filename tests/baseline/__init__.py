@@ -1,0 +1,1 @@
+"""Baseline files: written, read, updated."""

@@ -1,0 +1,165 @@
+"""One call of a model: its inputs, how they are written down, and what cannot be called."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pytest_flopbudget import profile_model
+from pytest_flopbudget.errors import MeasureError, SettingsError
+from pytest_flopbudget.measure.call import Call, set_mode
+from tests.measure.helpers import Fn, mlp, x
+
+ONCE = 2 * 4 * 8 * 16
+Pair = namedtuple("Pair", "a b")
+
+
+def described(*args: Any, **kwargs: Any) -> tuple[str, ...]:
+    return Call(args, kwargs, training=False).describe()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (x(1, 3, 640, 640), "float32[1, 3, 640, 640]"),
+        (torch.zeros(2, 5, dtype=torch.long), "int64[2, 5]"),
+        (torch.zeros(2, dtype=torch.bool), "bool[2]"),
+        (torch.tensor(1.0, dtype=torch.bfloat16), "bfloat16[]"),
+        (x(2, device="meta"), "float32[2]"),
+        (None, "None"), (True, "True"), (3, "3"), (0.5, "0.5"), ("nearest", "'nearest'"),
+        ([x(1), 2], "[float32[1], 2]"), ((x(1), None), "[float32[1], None]"),
+        ({"ids": x(1), "n": 1}, "{ids: float32[1], n: 1}"),
+        ({"a": [x(1), {"b": x(2)}]}, "{a: [float32[1], {b: float32[2]}]}"),
+        (nn.Identity(), "Identity"), ([], "[]"), ({}, "{}"),
+    ],
+)  # fmt: skip
+def test_how_an_input_is_described(value: Any, text: str) -> None:
+    assert described(value) == (text,)
+    assert described(mask=value) == (f"mask={text}",)
+
+
+def test_arguments_come_before_keywords() -> None:
+    assert described(x(1), 2, b=None, a=x(3)) == ("float32[1]", "2", "b=None", "a=float32[3]")
+
+
+def test_in_a_profile() -> None:
+    model = Fn(lambda self, rows, *, mask: self.layer(rows), layer=nn.Linear(8, 16))
+    profile = profile_model(model, (x(4, 8),), {"mask": None})
+    assert profile.inputs == ("float32[4, 8]", "mask=None")
+    assert profile.flops == ONCE
+
+
+@pytest.mark.parametrize("args", [x(4, 8), (x(4, 8),)], ids=["tensor", "tuple"])
+def test_one_tensor_or_a_tuple(args: Any) -> None:
+    assert profile_model(nn.Linear(8, 16), args).flops == ONCE
+
+
+@pytest.mark.parametrize(
+    ("example", "inputs"),
+    [
+        (x(4, 8), ("float32[4, 8]",)),
+        ((x(4, 8),), ("float32[4, 8]",)),
+        ({"rows": x(4, 8)}, ("rows=float32[4, 8]",)),
+    ],
+    ids=["tensor", "tuple", "dict"],
+)
+def test_example_input_array(example: Any, inputs: tuple[str, ...]) -> None:
+    def forward(self: Any, rows: Tensor) -> Tensor:
+        return self.layer(rows)
+
+    model = Fn(forward, layer=nn.Linear(8, 16))
+    model.example_input_array = example
+    profile = profile_model(model)
+    assert (profile.inputs, profile.flops) == (inputs, ONCE)
+
+
+def test_inputs_come_before_example_input_array() -> None:
+    model = nn.Linear(8, 16)
+    model.example_input_array = x(100, 8)
+    assert profile_model(model, x(4, 8)).flops == ONCE
+    assert profile_model(model, (), {"input": x(4, 8)}).flops == ONCE
+
+
+def test_a_model_without_inputs() -> None:
+    model = Fn(lambda self: self.layer(torch.zeros(4, 8)), layer=nn.Linear(8, 16))
+    profile = profile_model(model)
+    assert (profile.inputs, profile.flops) == ((), ONCE)
+
+
+def test_tensors_anywhere_in_the_inputs() -> None:
+    call = Call((x(1), [x(2), {"a": (x(3), "b")}], Pair(x(4), 1)), {"c": x(5)}, training=False)
+    assert [t.numel() for t in call.tensors()] == [1, 2, 3, 4, 5]
+    doubled = call.mapped(lambda t: torch.cat((t, t)))
+    assert [t.numel() for t in doubled.tensors()] == [2, 4, 6, 8, 10]
+    assert isinstance(doubled.args[2], Pair)
+    assert [t.numel() for t in call.tensors()] == [1, 2, 3, 4, 5]
+
+
+class Batch:
+    """A holder of tensors that pytree does not know, as users write them."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+
+
+@pytest.mark.parametrize("metrics", [("gflops",), ("gflops", "latency")])
+def test_an_object_that_holds_tensors_as_input(metrics: tuple[str, ...]) -> None:
+    model = Fn(lambda self, batch: self.layer(batch.rows), layer=nn.Linear(8, 16))
+    profile = profile_model(model, (Batch(x(4, 8)),), metrics=metrics)
+    assert (profile.flops, profile.inputs) == (ONCE, ("Batch",))
+
+
+@pytest.mark.parametrize("model", [None, 3, "resnet18", nn.Linear, torch.nn.functional.relu])
+def test_what_is_no_module(model: Any) -> None:
+    with pytest.raises(MeasureError, match=r"expected a `torch.nn.Module`") as caught:
+        profile_model(model, x(4, 8))
+    assert type(model).__name__ in caught.value.sentence
+
+
+@pytest.mark.parametrize("build", [lambda: nn.LazyLinear(4), lambda: nn.LazyBatchNorm1d()])
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_a_lazy_parameter(build: Callable[[], nn.Module]) -> None:
+    with pytest.raises(MeasureError, match="is lazy: its shape is not known yet") as caught:
+        profile_model(nn.Sequential(build()), x(4, 8))
+    assert caught.value.hint == "call the model once before you profile it"
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_a_lazy_model_that_ran() -> None:
+    model = nn.LazyLinear(16)
+    model(x(4, 8))
+    assert profile_model(model, x(4, 8)).flops == ONCE
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"engine": "fvcore"}, {"mode": "train"}, {"metrics": ("flops",)}, {"threads": 0},
+     {"metrics": ()}],
+    ids=str,
+)  # fmt: skip
+def test_a_wrong_setting(given: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(given))):
+        profile_model(mlp(), x(4, 8), **given)
+
+
+@pytest.mark.parametrize(
+    ("root", "child", "training", "expected"),
+    [
+        (True, False, True, (True, False)),  # frozen batch norm stays frozen
+        (False, False, True, (True, True)),
+        (True, True, False, (False, False)),
+        (False, True, False, (False, False)),
+    ],
+)
+def test_set_mode(
+    *, root: bool, child: bool, training: bool, expected: tuple[bool, bool]
+) -> None:
+    model = nn.Sequential(nn.BatchNorm1d(2)).train(root)
+    model[0].train(child)
+    set_mode(model, training=training)
+    assert (model.training, model[0].training) == expected

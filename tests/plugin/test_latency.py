@@ -1,0 +1,282 @@
+"""Latency is compared only with an entry of this environment, and never looks greener than it is.
+
+No test rests on how long something really took: baselines are edited to be far away from it.
+"""
+
+import re
+
+import pytest
+import torch
+
+from tests.plugin.project import Project, failure_of, line_with, sentence, text_of
+
+FILE = "test_sized/test_sized.yaml"
+INI = "[pytest]\nflop_budget_time_limit = 0.05\n"
+WITHOUT_ENTRY = [
+    "latency: 0 of 1 compared (no entry for this environment)",
+    "  to add one: pytest --update-budgets --flop-budget-metrics latency",
+]
+
+
+@pytest.fixture
+def timed(project: Project) -> Project:
+    """A project that times as well, with a baseline of 10 params."""
+    project.write("pytest.ini", INI)
+    project.sized(10)
+    project.update().assert_outcomes(passed=1)
+    return project
+
+
+def entry(project: Project) -> str:
+    """Return the text of the latency entries of the baseline."""
+    return project.budgets()[FILE].partition("latency:\n")[2]
+
+
+def set_time(project: Project, milliseconds: str) -> None:
+    text = project.budgets()[FILE]
+    (old,) = re.findall(r"total_ms: .*\n", text)
+    project.edit(FILE, old, f"total_ms: {milliseconds}\n")
+
+
+def remove_entry(project: Project) -> str:
+    text = project.budgets()[FILE].partition("latency:\n")[0]
+    (project.root / "budgets" / FILE).write_text(text)
+    return text
+
+
+def outcome(result: pytest.RunResult) -> list[str]:
+    """Return the lines on what was compared."""
+    start = result.outlines.index(line_with(result, "1 budget:"))
+    end = next(i for i in range(start, len(result.outlines)) if "===" in result.outlines[i])
+    return result.outlines[start:end]
+
+
+def test_creating_a_file_adds_an_entry_of_this_environment(timed: Project) -> None:
+    lines = entry(timed).splitlines()
+    torch_minor = ".".join(torch.__version__.split(".")[:2])
+    assert re.fullmatch(r"  '?cpu, .+, \d+ cores?, 1 thread, float32'?:", lines[0])
+    assert lines[1:3] == [f"    torch: '{torch_minor}'", "    gflops: 0.00000002"]
+    assert re.fullmatch(r"    total_ms: \d+(\.\d+)?", lines[3])
+
+
+TIMES = [("100000", "improved", 0), ("0.000001", "exceeded", 1)]
+
+
+@pytest.mark.parametrize(("stored", "verdict", "failed"), TIMES)
+def test_it_is_compared_with_the_entry(
+    timed: Project, stored: str, verdict: str, failed: int
+) -> None:
+    set_time(timed, stored)
+    result = timed.judge()
+    result.assert_outcomes(**{"failed" if failed else "passed": 1})
+    assert outcome(result)[0] == f"1 budget: 1 {verdict}"
+    assert "compared" not in text_of(result).partition("= flop budgets")[2].replace(
+        "not compared", ""
+    )
+
+
+def test_within_its_tolerance_it_passes(timed: Project) -> None:
+    set_time(timed, "0.001")
+    result = timed.judge("--flop-budget-tolerance=latency=99999999999%")
+    result.assert_outcomes(passed=1)
+    assert outcome(result)[0] == "1 budget: 1 within"
+
+
+def test_a_failure_says_when_it_was_measured_and_where(timed: Project) -> None:
+    set_time(timed, "0.000001")
+    said = failure_of(timed.judge(), "test_sized")
+    assert sentence(said).startswith("`Linear` exceeds its budget: latency +")
+    row = next(line for line in said if line.startswith("  latency (ms)"))
+    assert row.endswith("exceeded")
+    assert f"  baseline: budgets/{FILE}:15" in said
+    assert timed.budgets()[FILE].splitlines()[14] == "    total_ms: 0.000001"
+
+
+@pytest.mark.parametrize(("ceiling", "name"), [("100000", "passed"), ("0.000001", "failed")])
+def test_a_ceiling_binds_without_any_entry(timed: Project, ceiling: str, name: str) -> None:
+    remove_entry(timed)
+    timed.sized(10, marker=f"@pytest.mark.flop_budget(max_latency_ms={ceiling})")
+    timed.judge().assert_outcomes(**{name: 1})
+
+
+def test_without_an_entry_the_summary_says_so_with_the_command(timed: Project) -> None:
+    remove_entry(timed)
+    result = timed.judge()
+    result.assert_outcomes(passed=1)
+    assert outcome(result) == ["1 budget: 1 within", *WITHOUT_ENTRY]
+
+
+def test_what_was_compared_is_counted(timed: Project) -> None:
+    timed.sized(10, file="test_other.py")
+    timed.update()
+    set_time(timed, "100000")
+    remove_entry(timed)
+    result = timed.judge("--flop-budget-tolerance=latency=99999999999%")
+    assert "latency: 1 of 2 compared (no entry for this environment)" in text_of(result)
+
+
+def test_not_compared_fails_only_if_asked_for(timed: Project) -> None:
+    remove_entry(timed)
+    result = timed.judge("--flop-budget-fail-on=not_compared")
+    result.assert_outcomes(failed=1)
+    assert sentence(failure_of(result, "test_sized")) == (
+        "latency of `Linear` is not compared: no entry for this environment"
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="the plain update that is proposed adds no entry")
+def test_the_hint_of_that_failure_is_the_command_that_helps(timed: Project) -> None:
+    remove_entry(timed)
+    said = failure_of(timed.judge("--flop-budget-fail-on=not_compared"), "test_sized")
+    assert "--flop-budget-metrics" in "\n".join(said[-2:])
+
+
+def test_a_plain_update_adds_no_entry_to_an_existing_file(timed: Project) -> None:
+    without = remove_entry(timed)
+    timed.update().assert_outcomes(passed=1)
+    assert timed.budgets()[FILE] == without
+
+
+@pytest.mark.parametrize("metrics", ["latency", "params,gflops,latency"])
+def test_an_update_that_names_latency_adds_one(timed: Project, metrics: str) -> None:
+    without = remove_entry(timed)
+    timed.update(f"--flop-budget-metrics={metrics}").assert_outcomes(passed=1)
+    assert timed.budgets()[FILE].startswith(f"{without}latency:\n  ")
+
+
+def test_latency_named_in_the_ini_adds_none(timed: Project) -> None:
+    timed.write("pytest.ini", f"{INI}flop_budget_metrics = params,gflops,latency\n")
+    without = remove_entry(timed)
+    timed.update().assert_outcomes(passed=1)
+    assert timed.budgets()[FILE] == without
+
+
+def test_an_update_of_latency_alone_keeps_the_exact_figures(timed: Project) -> None:
+    before = timed.budgets()[FILE].partition("latency:\n")[0]
+    timed.sized(11)
+    timed.update("--flop-budget-metrics=latency").assert_outcomes(passed=1)
+    assert timed.budgets()[FILE].partition("latency:\n")[0] == before
+
+
+def test_an_update_without_latency_keeps_the_entry(timed: Project) -> None:
+    set_time(timed, "123")
+    before = entry(timed)
+    timed.sized(11)
+    timed.update("--flop-budget-metrics=params,gflops").assert_outcomes(passed=1)
+    assert entry(timed) == before
+
+
+@pytest.mark.parametrize(("stored", "refreshed"), [("100000", True), ("0.000001", True)])
+def test_an_update_refreshes_an_entry_that_is_far_away(
+    timed: Project, stored: str, refreshed: bool
+) -> None:
+    set_time(timed, stored)
+    timed.update().assert_outcomes(passed=1)
+    assert (f"total_ms: {stored}\n" not in entry(timed)) == refreshed
+
+
+def test_an_update_leaves_an_entry_that_moved_by_less_than_a_third_of_its_tolerance(
+    timed: Project,
+) -> None:
+    timed.sized(10, marker="@pytest.mark.flop_budget(tolerance={'latency': '9999999999999%'})")
+    set_time(timed, "0.001")
+    before = timed.budgets()
+    timed.update().assert_outcomes(passed=1)
+    assert timed.budgets() == before
+
+
+def test_an_update_refreshes_an_entry_of_another_torch(timed: Project) -> None:
+    timed.sized(10, marker="@pytest.mark.flop_budget(tolerance={'latency': '9999999999999%'})")
+    set_time(timed, "0.001")
+    line = next(line for line in entry(timed).splitlines() if "torch:" in line)
+    timed.edit(FILE, line, "    torch: '1.0'")
+    timed.update().assert_outcomes(passed=1)
+    assert line in entry(timed)
+
+
+NOT_COMPARABLE = {
+    "torch": (r"    torch: .*", "    torch: '1.0'", "measured with torch 1.0"),
+    "gflops": (
+        r"    gflops: .*",
+        "    gflops: 0.00000003",
+        "measured before the last accepted change",
+    ),
+    "environment": (r"  '?cpu, .*", "  cpu, another:", "no entry for this environment"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_COMPARABLE)
+def test_an_entry_of_something_else_is_not_compared(timed: Project, case: str) -> None:
+    pattern, new, reason = NOT_COMPARABLE[case]
+    set_time(timed, "0.000001")
+    (old,) = re.findall(pattern, timed.budgets()[FILE])
+    timed.edit(FILE, old, new)
+    result = timed.judge()
+    result.assert_outcomes(passed=1)
+    assert outcome(result)[1].startswith(f"latency: 0 of 1 compared ({reason}")
+
+
+@pytest.mark.xfail(strict=True, reason="only a missing entry gets a command")
+@pytest.mark.parametrize("case", ["torch", "gflops"])
+def test_a_stale_entry_gets_the_command_as_well(timed: Project, case: str) -> None:
+    pattern, new, _ = NOT_COMPARABLE[case]
+    (old,) = re.findall(pattern, timed.budgets()[FILE])
+    timed.edit(FILE, old, new)
+    assert any("pytest --update-budgets" in line for line in outcome(timed.judge()))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without CUDA")
+def test_a_device_that_is_not_there_leaves_params_and_flops(timed: Project) -> None:
+    timed.sized(11, marker="@pytest.mark.flop_budget(device='cuda')")
+    result = timed.judge()
+    result.assert_outcomes(failed=1)
+    assert sentence(failure_of(result, "test_sized")).startswith(
+        "`Linear` exceeds its budget: params +10.0 %, GFLOPs +10.0 %"
+    )
+    assert "latency: 0 of 1 compared (there is no device `cuda` here)" in text_of(result)
+    timed.sized(10, marker="@pytest.mark.flop_budget(device='cuda')")
+    timed.judge().assert_outcomes(passed=1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without CUDA")
+def test_the_same_with_the_device_on_the_command_line(timed: Project) -> None:
+    before = timed.budgets()
+    result = timed.update("--flop-budget-device=cuda:1")
+    result.assert_outcomes(passed=1)
+    assert timed.budgets() == before
+
+
+@pytest.mark.xfail(strict=True, reason="an update is silent on what it did not measure")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without CUDA")
+def test_an_update_says_what_it_could_not_measure(timed: Project) -> None:
+    assert "there is no device `cuda` here" in text_of(timed.update("--flop-budget-device=cuda"))
+
+
+def test_weights_on_meta_are_not_timed(timed: Project) -> None:
+    timed.write(
+        "test_sized.py",
+        """
+        def test_sized(flop_budget):
+            with torch.device("meta"):
+                flop_budget(nn.Linear(1, 10, bias=False), torch.zeros(1, 1))
+        """,
+    )
+    result = timed.judge()
+    result.assert_outcomes(passed=1)
+    assert "latency: 0 of 1 compared (the weights are on meta)" in text_of(result)
+
+
+def test_without_latency_nothing_is_timed_or_said(timed: Project) -> None:
+    result = timed.judge("--flop-budget-metrics=params,gflops")
+    text = text_of(result).partition("= flop budgets =")[2]
+    assert "latency" not in text
+    assert " ms" not in text
+
+
+@pytest.mark.parametrize("run", ["judge", "update"])
+def test_latency_alone_without_a_baseline(project: Project, run: str) -> None:
+    """The contract calls what has no baseline file unbudgeted, whatever the metric."""
+    project.write("pytest.ini", f"{INI}flop_budget_metrics = latency\n")
+    project.sized(10)
+    result = getattr(project, run)()
+    result.assert_outcomes(**{"passed" if run == "update" else "failed": 1})

@@ -1,0 +1,90 @@
+"""Under xdist a run measures, judges and writes what it does without."""
+
+import json
+
+import pytest
+
+from tests.plugin.project import REPORT, Project, text_of
+
+TESTS = """
+from tests.plugin.variants import net
+
+@pytest.mark.parametrize("change", ["", "added", "removed", "twice"])
+def test_net(flop_budget, change):
+    flop_budget(net(change), torch.zeros(1, 8))
+
+@pytest.mark.xdist_group("gpu")
+class TestGroup:
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_n(self, flop_budget, n):
+        flop_budget(nn.Linear(1, n), torch.zeros(1, 1))
+        flop_budget.named("again")(nn.Linear(1, n), torch.zeros(1, 1))
+
+@pytest.mark.xdist_group(name="late")
+def test_fails(flop_budget):
+    flop_budget(nn.Linear(1, 3), torch.zeros(1, 1))
+    assert False
+
+def test_teardown(flop_budget, request):
+    request.addfinalizer(lambda: 1 / 0)
+    flop_budget(nn.Linear(1, 3), torch.zeros(1, 1))
+
+@pytest.mark.flop_budget(max_params=1)
+def test_ceiling(flop_budget):
+    flop_budget(nn.Linear(1, 3), torch.zeros(1, 1))
+"""
+OUTCOMES = {"passed": 7, "failed": 2, "errors": 1}
+
+
+def lines_after(result: pytest.RunResult, text: str) -> list[str]:
+    """Return the section of the plugin in pytest's summary."""
+    start = result.outlines.index(next(line for line in result.outlines if text in line))
+    end = next(i for i in range(start + 1, len(result.outlines)) if "===" in result.outlines[i])
+    return result.outlines[start + 1 : end]
+
+
+def test_an_update_writes_the_same_bytes_as_without(project: Project) -> None:
+    """Also with groups, which xdist adds to node ids."""
+    project.write("test_a.py", TESTS)
+    project.update("--flop-budget-dir=serial").assert_outcomes(**OUTCOMES)
+    project.update("-n2", "--dist=loadgroup").assert_outcomes(**OUTCOMES)
+    written = project.budgets()
+    assert len(written) == 8
+    assert "@" not in "".join([*written, *written.values()])
+    (project.root / "budgets").rename(project.root / "parallel")
+    (project.root / "serial").rename(project.root / "budgets")
+    assert project.budgets() == written
+
+
+def test_the_reports_are_whole(project: Project) -> None:
+    project.write("test_a.py", TESTS)
+    project.sized(1, file="test_gone.py")
+    project.update()
+    (project.root / "test_gone.py").unlink()
+    typed = f"--flop-budget-json={REPORT}"
+    serial = project.judge(typed)
+    report = json.loads((project.root / REPORT).read_text())
+    parallel = project.judge(typed, "-n2")
+    assert json.loads((project.root / REPORT).read_text()) == report
+    assert report["stale"] == ["test_gone/test_sized.yaml"]
+    assert len(report["budgets"]) == 11
+    assert lines_after(parallel, "= flop budgets =") == lines_after(serial, "= flop budgets =")
+    assert parallel.ret == serial.ret == pytest.ExitCode.TESTS_FAILED
+    assert "flop-budget: judge params,gflops" in text_of(parallel)
+
+
+@pytest.mark.xfail(strict=True, reason="each worker knows its own claims only")
+def test_a_name_claimed_on_two_workers_is_an_error(project: Project) -> None:
+    for name in ("a", "b"):
+        project.write(
+            f"test_{name}.py",
+            f"""
+            @pytest.mark.xdist_group("{name}")
+            def test_{name}(flop_budget):
+                flop_budget.named("x", name="one")(nn.Linear(1, 1), torch.zeros(1, 1))
+            """,
+        )
+    result = project.update("-n2", "--dist=loadgroup")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "`test_a.py::test_a` and `test_b.py::test_b`" in text_of(result)
+    assert project.budgets() == {}

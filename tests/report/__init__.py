@@ -1,0 +1,1 @@
+"""Reports, line by line."""
