@@ -11,6 +11,7 @@ from pytest_flopbudget.fixture import node_id
 from pytest_flopbudget.names import TestId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_flopbudget.settings import Settings
@@ -28,6 +29,9 @@ class Collected:
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self._tests.add(node_id(item))
+
+    def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
+        self._partial.update(TestId.parse(item.nodeid).file for item in items)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if not report.passed:

@@ -166,7 +166,7 @@ def planned_path(item: pytest.Item) -> PurePosixPath:
     return baseline_path(node_id(item), name if isinstance(name, str) else None)
 
 
-def clash(path: PurePosixPath, one: str, other: str) -> BudgetNameError:
+def clash(path: object, one: str, other: str) -> BudgetNameError:
     """Describe two tests that claim one name, also if they differ in case only."""
     return BudgetNameError(
         f"two tests claim the baseline `{path}`: `{one}` and `{other}`",

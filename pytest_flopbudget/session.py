@@ -10,6 +10,7 @@ from pytest_flopbudget import codec
 from pytest_flopbudget.baseline.update import Change, change, updated
 from pytest_flopbudget.collected import Collected
 from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.fixture import clash
 from pytest_flopbudget.report import terminal
 from pytest_flopbudget.result import Result
 
@@ -54,8 +55,16 @@ class Session:
         if not report.passed or hasattr(report, "wasxfail"):
             self._not_passed.add(report.nodeid)
         for payload in getattr(report, ATTRIBUTE, ()):
-            result = codec.decode(Result, payload)
+            self._add(codec.decode(Result, payload))
+
+    def _add(self, result: Result) -> None:
+        """Keep the newest result of a budget; two workers may have run two that claim one name."""
+        known = self._results.setdefault(result.path, result)
+        if known.title == result.title:
             self._results[result.path] = result
+        else:
+            self._errors.append(str(clash(result.path, known.title, result.title)))
+            self._not_passed |= {known.test, result.test}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -68,7 +77,9 @@ class Session:
                 (settings.directory / file).unlink()
         if settings.json is not None:
             self._write_json(settings.json)
-        failed = bool(self._errors) or ("stale" in settings.terms.fail_on and bool(self._stale))
+        trimmed = settings.update and settings.trim
+        stale = "stale" in settings.terms.fail_on and bool(self._stale) and not trimmed
+        failed = bool(self._errors) or stale
         if failed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

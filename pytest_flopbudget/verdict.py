@@ -71,8 +71,10 @@ class Judgement:
 
     @property
     def failing(self) -> tuple[MetricVerdict, ...]:
-        """The verdicts that fail the test: of the whole model first, then of layers."""
-        return tuple(v for v in (*self.metrics, *self.layers) if self.fails_by(v))
+        """The verdicts that fail the test: the gravest first, the whole model before layers."""
+        found = [v for v in (*self.metrics, *self.layers) if self.fails_by(v)]
+        order = list(Verdict)
+        return tuple(sorted(found, key=lambda v: (order.index(v.verdict), v.path is not None)))
 
     def fails_by(self, verdict: MetricVerdict) -> bool:
         """Tell whether one verdict fails the test."""
@@ -105,7 +107,8 @@ def judge_ceilings(profile: ModelProfile, terms: Terms) -> Judgement:
     for key in terms.metrics:
         verdict = _judge_total(METRICS[key], profile, None, terms)
         if verdict.verdict is Verdict.UNBUDGETED:
-            verdict = _verdict(METRICS[key], profile, Verdict.WITHIN)
+            word = Verdict.WITHIN if METRICS[key].exact else Verdict.NOT_COMPARED
+            verdict = _verdict(METRICS[key], profile, word, budget=verdict.budget)
         metrics.append(verdict)
     return Judgement(metrics=tuple(metrics))
 

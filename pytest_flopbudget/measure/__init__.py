@@ -73,6 +73,7 @@ def _time(
         return Timed(reason=f"there is no device `{device}` here")
     written = [] if counted is None else counted.written
     with values_kept([*model.buffers(), *written]), moved(state, device):
+        state.clear_gradients()
         set_mode(model, training=call.training)
         latency = time_call(
             model,

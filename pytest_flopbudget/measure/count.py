@@ -86,6 +86,7 @@ def _count_in(
     inputs = call.mapped(world.input)
     torch.manual_seed(SEED)
     try:
+        state.clear_gradients()
         state.substitute(world.stand_in)
         set_mode(model, training=call.training)
         _run_uncompiled(layers)

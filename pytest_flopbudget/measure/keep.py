@@ -68,6 +68,12 @@ class ModelState:
             elif isinstance(container, list | deque) and any(map(_holds, saved)):
                 _refill(container, [_swapped(v, stand_in) for v in saved])
 
+    def clear_gradients(self) -> None:
+        """Set gradients aside, so that a backward call adds nothing to them."""
+        for tensor, _, gradient in self._leaves:
+            if gradient is not None:
+                tensor.grad = None
+
     def restore(self) -> None:
         """Put everything back as it was when this was made."""
         for container, saved in self._containers:

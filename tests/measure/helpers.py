@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from pytest_flopbudget.measure import count as counting
 from pytest_flopbudget import profile_model
+from pytest_flopbudget.measure import count as counting
 from pytest_flopbudget.measure.call import Call, set_mode
 from pytest_flopbudget.measure.keep import ModelState, kept
 from pytest_flopbudget.measure.layers import Layers

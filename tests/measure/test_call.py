@@ -156,9 +156,7 @@ def test_a_wrong_setting(given: dict[str, Any]) -> None:
         (False, True, False, (False, False)),
     ],
 )
-def test_set_mode(
-    *, root: bool, child: bool, training: bool, expected: tuple[bool, bool]
-) -> None:
+def test_set_mode(*, root: bool, child: bool, training: bool, expected: tuple[bool, bool]) -> None:
     model = nn.Sequential(nn.BatchNorm1d(2)).train(root)
     model[0].train(child)
     set_mode(model, training=training)

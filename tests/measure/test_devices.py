@@ -9,6 +9,7 @@ from torch import nn
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import SettingsError
 from pytest_flopbudget.measure.devices import device_of, dtype_of, is_there, moved, requested
+from pytest_flopbudget.measure.keep import ModelState
 from tests.measure.corpus import CORPUS, Case
 from tests.measure.helpers import mlp, x
 
@@ -68,16 +69,16 @@ def test_moved_keeps_tensors_and_gives_them_back_their_data() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
     tensors = [*model.parameters(), *model.buffers()]
     before = [(id(t), t.data_ptr(), t.clone()) for t in tensors]
-    with moved(model, META):
+    with moved(ModelState(model), META):
         assert all(t.is_meta for t in model.state_dict().values())
-        assert [id(t) for t in (*model.parameters(), *model.buffers())] == [b[0] for b in before]
-    assert [(id(t), t.data_ptr()) for t in tensors] == [b[:2] for b in before]
+    after = [*model.parameters(), *model.buffers()]
+    assert [(id(t), t.data_ptr()) for t in after] == [b[:2] for b in before]
     assert all(torch.equal(t, b[2]) for t, b in zip(tensors, before, strict=True))
 
 
 def test_moved_after_an_exception() -> None:
     model = mlp()
-    with pytest.raises(KeyboardInterrupt), moved(model, META):
+    with pytest.raises(KeyboardInterrupt), moved(ModelState(model), META):
         raise KeyboardInterrupt
     assert {p.device for p in model.parameters()} == {CPU}
 
@@ -85,7 +86,7 @@ def test_moved_after_an_exception() -> None:
 def test_moved_to_where_it_is() -> None:
     model = mlp()
     pointers = [p.data_ptr() for p in model.parameters()]
-    with moved(model, CPU):
+    with moved(ModelState(model), CPU):
         assert [p.data_ptr() for p in model.parameters()] == pointers
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._ops import OpOverload, OpOverloadPacket
 
-from pytest_flopbudget.measure import formulas
+from pytest_flopbudget.measure.formulas import registry
 from pytest_flopbudget.measure.free import FREE, PROOFS, is_free
 from pytest_flopbudget.measure.operators import operator_of
 
@@ -47,12 +47,9 @@ def exists(name: str) -> bool:
     return hasattr(torch.ops.aten, name) or hasattr(torch.ops.prims, name)
 
 
-EUCLIDEAN = pytest.mark.xfail(strict=True, reason="it is listed, but is a matrix product")
-
-
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[EUCLIDEAN] if n == "_euclidean_dist" else []) for n in PRODUCTS],
+    PRODUCTS,
 )
 def test_a_product_is_never_free(name: str) -> None:
     if not exists(name):
@@ -71,7 +68,7 @@ def test_every_listed_name_is_an_operator_of_torch() -> None:
 def test_no_operator_has_a_formula_and_is_free() -> None:
     both = [
         name
-        for name in formulas._formulas
+        for name in registry._formulas
         if name.startswith("aten::") and exists(name.removeprefix("aten::"))
         for overload in overloads(name.removeprefix("aten::"))
         if is_free(overload)
@@ -80,11 +77,11 @@ def test_no_operator_has_a_formula_and_is_free() -> None:
 
 
 def test_no_operator_is_listed_and_has_a_formula() -> None:
-    assert not FREE & {name.removeprefix("aten::") for name in formulas._formulas}
+    assert not FREE & {name.removeprefix("aten::") for name in registry._formulas}
 
 
 def test_every_formula_of_torch_is_of_an_operator() -> None:
-    aten = [name.removeprefix("aten::") for name in formulas._formulas if name.startswith("aten")]
+    aten = [name.removeprefix("aten::") for name in registry._formulas if name.startswith("aten")]
     assert [name for name in aten if not exists(name)] == []
 
 
@@ -104,8 +101,9 @@ def test_the_classes_of_the_contract_are_free(op: str) -> None:
     assert is_free(getattr(getattr(torch.ops.aten, name), overload))
 
 
-@pytest.mark.parametrize("op", ["relu.out", "mul.Scalar_out", "where.self_out", "_foreach_add.List"])
-@pytest.mark.xfail(strict=True, reason="torch tags only some overloads of a free operator")
+@pytest.mark.parametrize(
+    "op", ["relu.out", "mul.Scalar_out", "where.self_out", "_foreach_add.List"]
+)
 def test_every_overload_of_a_free_operator_is_free(op: str) -> None:
     name, overload = op.split(".")
     assert is_free(getattr(getattr(torch.ops.aten, name), overload))

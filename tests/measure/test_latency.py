@@ -293,7 +293,6 @@ def test_timing_calls_the_model_with_the_mode_asked_for() -> None:
     assert flags == {(False, False)}
 
 
-@pytest.mark.xfail(strict=True, reason="a model that empties its input fails in its second call")
 def test_a_model_that_takes_things_out_of_its_input_is_timed() -> None:
     model = Fn(lambda self, batch: self.layer(batch.pop("rows")), layer=nn.Linear(8, 8))
     profile = profile_model(model, ({"rows": x(4, 8)},), metrics=("latency",))

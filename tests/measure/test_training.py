@@ -305,7 +305,6 @@ def test_without_a_loss_backward_starts_from_all_outputs(
     assert both_ways(profile, "used") == both_ways(profile, "other") == (FIRST, FIRST)
 
 
-@pytest.mark.xfail(strict=True, reason="tensors in a dataclass without a loss are not found")
 def test_outputs_in_a_dataclass_without_a_loss() -> None:
     profile = profile_model(
         Fn(lambda self, rows: Output(self.head(rows)), head=nn.Linear(8, 16)),
@@ -369,11 +368,6 @@ def test_inference_has_no_forward_and_backward_figures() -> None:
 
 # All ways to run a model agree.
 
-ONE_DNN = pytest.mark.xfail(
-    strict=True,
-    reason="oneDNN's LSTM counts gradients that nobody wants: of the first input and state",
-)
-
 
 def ways() -> Iterator[Any]:
     for case in (*LINEAR, *MATRICES, *CONVOLUTIONS, *ATTENTION, *RECURRENT):
@@ -381,10 +375,8 @@ def ways() -> Iterator[Any]:
             continue
         model, *_ = case.build()
         for wanted in (False, True) if list(model.parameters()) else (True,):
-            fused = any(type(layer) is nn.LSTM and not layer.proj_size for layer in model.modules())
-            differs = fused and not (case.name == "lstm-given-state" and wanted)
             name = f"{case}-{'input-gradients' if wanted else 'plain'}"
-            yield pytest.param(case, wanted, id=name, marks=[ONE_DNN] * differs)
+            yield pytest.param(case, wanted, id=name)
 
 
 def required(value: Any) -> Any:

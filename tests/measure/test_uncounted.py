@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model, register_flop_formula
 from pytest_flopbudget.errors import MeasureError, SettingsError
-from pytest_flopbudget.measure import formulas
+from pytest_flopbudget.measure.formulas import registry
 from tests.measure.helpers import Fn, x
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def custom() -> Callable[..., Any]:
 
 @pytest.fixture
 def formulas_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formulas, "_formulas", dict(formulas._formulas))
+    monkeypatch.setattr(registry, "_formulas", dict(registry._formulas))
 
 
 def calling(op: Any) -> nn.Module:
@@ -52,9 +52,7 @@ def weight() -> nn.Parameter:
 
 
 @pytest.mark.parametrize(("fake", "counted_on"), [(True, "meta"), (False, "real")])
-def test_a_custom_operator(
-    custom: Callable[..., Any], *, fake: bool, counted_on: str
-) -> None:
+def test_a_custom_operator(custom: Callable[..., Any], *, fake: bool, counted_on: str) -> None:
     op = custom(fake=fake)
     profile = profile_model(calling(op), x(4, 8))
     assert len(profile.uncounted) == 1
@@ -86,9 +84,7 @@ def test_each_layer_has_its_entry(custom: Callable[..., Any]) -> None:
 @pytest.mark.usefixtures("formulas_kept")
 @pytest.mark.parametrize("fake", [True, False])
 @pytest.mark.parametrize("by", ["name", "packet"])
-def test_a_registered_formula_counts_it(
-    custom: Callable[..., Any], *, by: str, fake: bool
-) -> None:
+def test_a_registered_formula_counts_it(custom: Callable[..., Any], *, by: str, fake: bool) -> None:
     op, seen = custom(fake=fake), {}
 
     @register_flop_formula(op._qualname if by == "name" else op._opoverload.overloadpacket)
@@ -155,10 +151,6 @@ def test_a_custom_operator_in_backward_is_booked_on_its_layer(custom: Callable[.
     assert [(found.path, found.calls) for found in profile.uncounted] == [("0.1", 2)]
 
 
-EUCLIDEAN = pytest.mark.xfail(
-    strict=True, reason="`_euclidean_dist`, which is a matrix product, is listed as free"
-)
-
 # Products that have no formula yet must not be free.
 
 
@@ -176,7 +168,7 @@ class Bilinear(nn.Module):
     [
         (Bilinear(), [(2, 3), (2, 4)]),
         (Fn(torch.cdist), [(3, 4), (5, 4)]),
-        pytest.param(Fn(torch.cdist), [(30, 4), (30, 4)], marks=EUCLIDEAN),
+        (Fn(torch.cdist), [(30, 4), (30, 4)]),
         (Fn(torch.fft.fft), [(2, 8)]),
         (Fn(torch.fft.rfft2), [(2, 8, 8)]),
         (Fn(torch.linalg.solve), [(3, 3), (3, 2)]),
@@ -196,9 +188,7 @@ class Bilinear(nn.Module):
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Sparse CSR:UserWarning")
-def test_products_are_counted_or_uncounted(
-    model: nn.Module, shapes: list[tuple[int, ...]]
-) -> None:
+def test_products_are_counted_or_uncounted(model: nn.Module, shapes: list[tuple[int, ...]]) -> None:
     inputs = [torch.eye(*shape) if len(shape) == 2 else x(*shape) for shape in shapes]
     profile = profile_model(model, tuple(inputs))
     assert profile.flops or profile.uncounted

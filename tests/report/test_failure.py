@@ -54,12 +54,12 @@ def test_growth() -> None:
         f"  baseline: {FILE}:8",
         "",
         "params: 2 layers changed, by own params:",
-        "  head  Linear  grown  +200  98 %  700 -> 900",
-        "  tail  Linear  new      +5   2 %",
+        "  head  Linear  +200  98 %  700 -> 900",
+        "  tail  Linear    +5   2 %  new",
         "",
         "GFLOPs: 2 layers changed, by own GFLOPs:",
-        "  head  Linear  grown  +0.02000  98 %  0.07000 -> 0.09000",
-        "  tail  Linear  new    +0.00050   2 %",
+        "  head  Linear  +0.02000  98 %  0.07000 -> 0.09000",
+        "  tail  Linear  +0.00050   2 %  new",
         "",
         *ACCEPT,
     ]
@@ -78,8 +78,8 @@ def test_latency() -> None:
         f"  baseline: {FILE}:17",
         "",
         "latency: 2 layers changed, by total time:",
-        "  head  Linear  grown  +90.00  90 %  65.00 -> 155.00",
-        "  stem  Conv2d  grown  +10.00  10 %  30.00 -> 40.00",
+        "  head  Linear  +90.00  90 %  65.00 -> 155.00",
+        "  stem  Conv2d  +10.00  10 %  30.00 -> 40.00",
         "",
         *ACCEPT,
     ]
@@ -97,8 +97,8 @@ def test_one_layer_over_its_own_budget() -> None:
         f"  baseline: {FILE}:10",
         "",
         "params: 2 layers changed, by own params:",
-        "  stem  Conv2d  grown   +1  100 %  100 -> 101",
-        "  head  Linear  shrunk  -1         700 -> 699",
+        "  stem  Conv2d  +1  100 %  100 -> 101",
+        "  head  Linear  -1         700 -> 699",
         "",
         *ACCEPT,
     ]
@@ -176,12 +176,10 @@ def test_a_ceiling_without_a_baseline_says_what_is_allowed() -> None:
     assert sentence(failed) == "`Net` exceeds its budget: params 1,000, allowed 900"
 
 
-@pytest.mark.xfail(strict=True, reason="the sentence compares with the baseline, not the ceiling")
 @pytest.mark.parametrize("params", [600, 700])
 def test_over_a_ceiling_is_not_said_as_a_saving_against_the_baseline(params: int) -> None:
     measured = profile(net(head=("Linear", params, 70_000_000)))
     failed = result(measured, baseline(), terms(ceilings={"params": Fraction(800)}))
-    # now: "`Net` exceeds its budget: params -10.0 %", and "params 0 %"
     assert sentence(failed).startswith(
         f"`Net` exceeds its budget: params {300 + params:,}, allowed 800"
     )
@@ -206,7 +204,7 @@ def test_long_lists_are_cut() -> None:
     after = {path: ("Linear", 11 + int(path), 0) for path in before}
     lines = failure_lines(result(profile(after), baseline(before), terms("params")))
     at = lines.index("params: 12 layers changed, by own params:")
-    assert lines[at + 1].split() == ["11", "Linear", "grown", "+12", "15", "%", "10", "->", "22"]
+    assert lines[at + 1].split() == ["11", "Linear", "+12", "15", "%", "10", "->", "22"]
     assert lines[at + 9] == "  ... and 4 more"
 
 
@@ -250,13 +248,11 @@ def test_the_hint_adds_the_entry_that_is_missing() -> None:
     assert "--flop-budget-metrics latency" in hint(NOT_ENTERED)
 
 
-@pytest.mark.xfail(strict=True, reason="the first verdict is taken, not the gravest")
 def test_growth_is_graver_than_an_improvement() -> None:
     assert sentence(WORSE_AND_BETTER).startswith("`Net` exceeds its budget: GFLOPs +20.0 %")
     assert not hint(WORSE_AND_BETTER).startswith("hint: keep the improvement")
 
 
-@pytest.mark.xfail(strict=True, reason="the first verdict is taken, not the gravest")
 def test_an_unknown_is_graver_than_growth() -> None:
     assert sentence(EXCEEDED_AND_UNCOUNTED).startswith("the FLOPs of `Net` are unknown")
     assert hint(EXCEEDED_AND_UNCOUNTED).startswith("hint: register a formula")
@@ -318,7 +314,7 @@ def test_the_cause_of_one_flop_more_is_told_apart() -> None:
     lines = failure_lines(result(profile(net(head=("Linear", 700, 70_000_001))), baseline()))
     cause = lines[lines.index("GFLOPs: 1 layer changed, by own GFLOPs:") + 1].split()
     assert cause[-3] != cause[-1]
-    assert Fraction(cause[3]) > 0
+    assert Fraction(cause[2]) > 0
 
 
 # ------------------------------------------------------------------------------ every text
