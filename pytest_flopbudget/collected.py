@@ -25,6 +25,7 @@ class Collected:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._tests: set[str] = set()  # before any deselection
+        self._files: set[str] = set()  # those that were looked into, also if they have no test
         self._partial: set[str] = set()
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
@@ -34,17 +35,20 @@ class Collected:
         self._partial.update(TestId.parse(item.nodeid).file for item in items)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if not report.passed:
-            self._partial.add(TestId.parse(report.nodeid).file)
+        file = TestId.parse(report.nodeid).file
+        (self._files if report.passed else self._partial).add(file)
 
     def pytest_sessionfinish(self) -> None:
         if hasattr(self._config, "workeroutput"):
-            self._config.workeroutput[OUTPUT] = [sorted(self._tests), sorted(self._partial)]
+            self._config.workeroutput[OUTPUT] = [
+                sorted(found) for found in (self._tests, self._files, self._partial)
+            ]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        tests, partial = getattr(node, "workeroutput", {}).get(OUTPUT, ((), ()))
+        tests, files, partial = getattr(node, "workeroutput", {}).get(OUTPUT, ((), (), ()))
         self._tests.update(tests)
+        self._files.update(files)
         self._partial.update(partial)
 
     def stale(self, settings: Settings) -> list[str]:
@@ -67,7 +71,7 @@ class Collected:
             return set()
         named = {arg.partition("::")[0] for arg in self._config.args if "::" in arg}
         by_node = {self._relative(file) for file in named}
-        return {TestId.parse(test).file for test in self._tests} - self._partial - by_node
+        return self._files - self._partial - by_node
 
     def _relative(self, argument: str) -> str:
         path = self._config.invocation_params.dir / argument

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _cost_changes(
     metric: Metric, profile: ModelProfile, baseline: Baseline
 ) -> Iterable[LayerChange]:
     former = renamed(profile, baseline)
+    known = _with_ancestors(baseline.own)
     moved = set(former.values())
     for layer in profile.layers:
         after = Fraction(getattr(layer, f"own_{metric.field}") or 0)
@@ -97,7 +99,7 @@ def _cost_changes(
             continue
         own = baseline.own.get(layer.path)
         before = Fraction(own.costs.get(metric.field, 0) if own else 0)
-        kind = Kind.NEW if own is None else _direction(after - before)
+        kind = _direction(after - before) if layer.path in known else Kind.NEW
         yield LayerChange(
             kind=kind,
             path=layer.path,
@@ -133,6 +135,11 @@ def _latency_changes(profile: ModelProfile, baseline: Baseline) -> Iterable[Laye
             after=after,
             calls=layer.calls,
         )
+
+
+def _with_ancestors(paths: Iterable[str]) -> set[str]:
+    """Add the paths above each one: those layers were there, though they cost nothing."""
+    return {"", *(above for path in paths for above in accumulate(path.split("."), "{}.{}".format))}
 
 
 def _direction(growth: Fraction) -> Kind:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from pytest_flopbudget.profile import ModelProfile
-    from pytest_flopbudget.result import Result
+    from pytest_flopbudget.result import Outcome, Result
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.terms import Terms
 
 NAME = "flop_budget"
-PARTS = pytest.StashKey[dict[str | None, "Result | None"]]()
+ASKED = pytest.StashKey["FlopBudget | None"]()  # of a test: its fixture, once that is set up
 CLAIMS = pytest.StashKey[dict[str, str]]()  # of the config: who uses which baseline
 
 
@@ -31,7 +31,10 @@ class FlopBudget:
         self._item = item
         self._settings = settings
         self._markers = marker_arguments(item)
-        self._parts = item.stash[PARTS] = {}
+        self._claimed: set[str | None] = set()
+        self.results: list[Result] = []
+        self.errors: list[tuple[str | None, BaseException]] = []  # by the name of the budget
+        item.stash[ASKED] = self
 
     def __call__(self, model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
         """Measure one call `model(*args, **kwargs)`, judge it, and return its profile.
@@ -67,14 +70,31 @@ class FlopBudget:
         try:
             path = self._claim(part, terms)
             result = _evaluate(self._item, part, path, settings, terms, (model, args, kwargs))
-        except FlopBudgetError as error:
-            raise failure(str(error)) from None
-        self._parts[part] = result
+        except Exception as error:
+            self.errors.append((part, error))
+            if isinstance(error, FlopBudgetError):
+                raise failure(str(error)) from None
+            raise
+        self.results.append(result)
         if result.judgement.failing:
             from pytest_flopbudget.report.failure import failure_lines
 
             raise failure("\n".join(failure_lines(result)))
         return result.profile
+
+    @property
+    def outcome(self) -> Outcome:
+        """What all calls came to."""
+        from pytest_flopbudget.result import Outcome, Unjudged
+
+        test = node_id(self._item)
+        return Outcome(
+            results=tuple(self.results),
+            unjudged=tuple(
+                Unjudged(test=test, name=name, error=described(error))
+                for name, error in self.errors
+            ),
+        )
 
     def _claim(self, part: str | None, terms: Terms) -> PurePosixPath:
         """Reserve the baseline of one budget for this test.
@@ -82,14 +102,14 @@ class FlopBudget:
         Raises:
             BudgetNameError: it is taken.
         """
-        if part in self._parts:
+        if part in self._claimed:
             if part is None:
                 raise BudgetNameError(
                     "`flop_budget` was called twice in one test",
                     'name the other one: flop_budget.named("decoder")(model, ...)',
                 )
             raise BudgetNameError(f'`flop_budget.named("{part}")` was called twice in one test')
-        self._parts[part] = None
+        self._claimed.add(part)
         path = baseline_path(node_id(self._item), terms.name, part)
         title = title_of(self._item.nodeid, part)
         owner = self._item.config.stash[CLAIMS].setdefault(str(path).casefold(), title)
@@ -138,6 +158,11 @@ def _evaluate(
 def failure(text: str) -> BaseException:
     """Make the failure of a test out of a text that needs no traceback."""
     return pytest.fail.Exception(text, pytrace=False)
+
+
+def described(error: BaseException) -> str:
+    """Write down an error: ours speaks for itself, another one is named by its type."""
+    return str(error) if isinstance(error, FlopBudgetError) else f"{type(error).__name__}: {error}"
 
 
 def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:

@@ -47,8 +47,8 @@ class Metric:
         return f"{self.shown(value):,.{self.decimals if decimals is None else decimals}f}"
 
     def exactly(self, value: Number) -> str:
-        """Format a value with every digit that it has, at most nine after the point."""
-        text = f"{self.shown(value):,.9f}"
+        """Format a value with every digit that it has; a budget may lie between two counts."""
+        text = f"{self.shown(value):,.12f}"
         return text.rstrip("0").rstrip(".")
 
     def decimals_for(self, value: Number | None) -> int:

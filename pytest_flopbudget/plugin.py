@@ -8,9 +8,9 @@ import pytest
 
 from pytest_flopbudget.errors import FlopBudgetError, SettingsError
 from pytest_flopbudget.fixture import (
+    ASKED,
     CLAIMS,
     NAME,
-    PARTS,
     FlopBudget,
     clash,
     failure,
@@ -92,7 +92,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.stash[PARTS] = {}
+    item.stash[ASKED] = None
     try:
         if any(mark.name == NAME for mark in item.own_markers):
             marker_arguments(item)
@@ -120,8 +120,9 @@ def flop_budget(request: pytest.FixtureRequest) -> FlopBudget:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     result = yield
-    if _uses_fixture(item) and not any(item.stash[PARTS].values()):
-        tried = "without success" if item.stash[PARTS] else "and never called it"
+    asked = item.stash[ASKED]
+    if asked is not None and not asked.results:
+        tried = "without success" if asked.errors else "and never called it"
         raise failure(
             f"the test asked for `{NAME}` {tried}: nothing was measured\n\n"
             f"hint: call {NAME}(model, *args, **kwargs)"
@@ -134,10 +135,11 @@ def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.when == "teardown" and item.stash.get(PARTS, None):
+    asked = item.stash.get(ASKED, None)
+    if report.when == "teardown" and asked is not None:
         from pytest_flopbudget.session import attach
 
-        attach(report, item.stash[PARTS].values())
+        attach(report, asked.outcome)
     return report
 
 

@@ -1,4 +1,4 @@
-"""One budget of one run: what was measured and judged, as it travels from worker to report."""
+"""What came of the budgets of one test, as it travels from worker to report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.names import TestId, title_of
 from pytest_flopbudget.profile import ModelProfile
 from pytest_flopbudget.terms import Terms
-from pytest_flopbudget.verdict import Judgement
+from pytest_flopbudget.verdict import UPDATE, Judgement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +43,28 @@ class Result:
         return tuple(sorted(ran & set(self.terms.ignore_ops)))
 
     @property
-    def update_command(self) -> str:
-        """What accepts this budget as it is, quoted for the shell."""
-        return update_command(self.test)
-
-    @property
     def test_file(self) -> str:
         """The file of the test, relative to the rootdir."""
         return TestId.parse(self.test).file
 
 
-def update_command(node_id: str) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Unjudged:
+    """A call of the fixture that ended in an error instead of a verdict."""
+
+    test: str  # the node id
+    name: str | None  # of a budget made with `named`
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What all calls of the fixture in one test came to."""
+
+    results: tuple[Result, ...]
+    unjudged: tuple[Unjudged, ...]
+
+
+def update_command(node_id: str, options: str = UPDATE) -> str:
     """Write the command that accepts what a test measures, quoted for the shell."""
-    return f"pytest --update-budgets {shlex.quote(node_id)}"
+    return f"pytest {options} {shlex.quote(node_id)}"

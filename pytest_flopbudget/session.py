@@ -12,10 +12,9 @@ from pytest_flopbudget.collected import Collected
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.fixture import clash
 from pytest_flopbudget.report import terminal
-from pytest_flopbudget.result import Result
+from pytest_flopbudget.result import Outcome, Result, Unjudged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_flopbudget.settings import Settings
@@ -31,10 +30,9 @@ def register(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(Session(settings, collected), "flopbudget-session")
 
 
-def attach(report: pytest.TestReport, results: Iterable[Result | None]) -> None:
-    """Give the results of a test to its last report, so that they reach the controller."""
-    payload = [codec.encode(result) for result in results if result is not None]
-    setattr(report, ATTRIBUTE, payload)
+def attach(report: pytest.TestReport, outcome: Outcome) -> None:
+    """Give the outcome of a test to its last report, so that it reaches the controller."""
+    setattr(report, ATTRIBUTE, codec.encode(outcome))
 
 
 class Session:
@@ -44,6 +42,7 @@ class Session:
         self._settings = settings
         self._collected = collected
         self._results: dict[str, Result] = {}  # by baseline
+        self._unjudged: dict[str, tuple[Unjudged, ...]] = {}  # by test
         self._not_passed: set[str] = set()
         self._changes: list[tuple[Result, Change]] = []
         self._stale: list[str] = []
@@ -54,8 +53,11 @@ class Session:
             self._not_passed.discard(report.nodeid)
         if not report.passed or hasattr(report, "wasxfail"):
             self._not_passed.add(report.nodeid)
-        for payload in getattr(report, ATTRIBUTE, ()):
-            self._add(codec.decode(Result, payload))
+        if hasattr(report, ATTRIBUTE):
+            outcome = codec.decode(Outcome, getattr(report, ATTRIBUTE))
+            for result in outcome.results:
+                self._add(result)
+            self._unjudged[report.nodeid] = outcome.unjudged
 
     def _add(self, result: Result) -> None:
         """Keep the newest result of a budget; two workers may have run two that claim one name."""
@@ -63,7 +65,7 @@ class Session:
         if known.title == result.title:
             self._results[result.path] = result
         else:
-            self._errors.append(str(clash(result.path, known.title, result.title)))
+            self._errors.append(str(clash(result.path, *sorted((known.title, result.title)))))
             self._not_passed |= {known.test, result.test}
 
     @pytest.hookimpl(tryfirst=True)
@@ -85,12 +87,18 @@ class Session:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         results = self._sorted()
-        if not results and not self._stale and not self._errors:
+        unjudged = self._sorted_unjudged()
+        if not any((results, unjudged, self._stale, self._errors)):
             return
         settings = self._settings
+        width = terminalreporter.config.get_terminal_writer().fullwidth
         terminalreporter.section("flop budgets")
-        lines = [*terminal.budget_lines(results), *terminal.table_lines(settings, results)]
-        lines += ["", *terminal.outcome_lines(settings, results)]
+        lines = [
+            *terminal.budget_lines(results),
+            *terminal.improvement_lines(results),
+            *terminal.table_lines(settings, results, width),
+        ]
+        lines += ["", *terminal.outcome_lines(settings, results, len(unjudged))]
         if settings.update:
             kept = sorted({r.title for r in results} - {r.title for r in self._passed()})
             lines += terminal.change_lines(self._changes, kept)
@@ -102,6 +110,9 @@ class Session:
 
     def _sorted(self) -> list[Result]:
         return [self._results[path] for path in sorted(self._results)]
+
+    def _sorted_unjudged(self) -> list[Unjudged]:
+        return [one for test in sorted(self._unjudged) for one in self._unjudged[test]]
 
     def _passed(self) -> list[Result]:
         """List the results that may be written: of tests that passed to the end."""
@@ -141,4 +152,5 @@ class Session:
         from pytest_flopbudget.report.json import json_text
 
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json_text(self._settings, self._sorted(), self._stale), encoding="utf-8")
+        text = json_text(self._settings, self._sorted(), self._sorted_unjudged(), self._stale)
+        file.write_text(text, encoding="utf-8")

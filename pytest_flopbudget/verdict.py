@@ -38,6 +38,9 @@ class Verdict(Enum):
         return self.value.replace("_", " ")
 
 
+UPDATE = "--update-budgets"
+NO_ENTRY = "no entry for this environment"
+ADD_ENTRY = f"{UPDATE} --flop-budget-metrics latency"
 FAILING = frozenset({Verdict.UNCOUNTED, Verdict.EXCEEDED, Verdict.UNBUDGETED})
 
 
@@ -53,6 +56,7 @@ class MetricVerdict:
     budget: Fraction | None
     verdict: Verdict
     reason: str = ""
+    remedy: str = UPDATE  # the options of pytest that accept what was measured, if any do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +111,8 @@ def judge_ceilings(profile: ModelProfile, terms: Terms) -> Judgement:
     for key in terms.metrics:
         verdict = _judge_total(METRICS[key], profile, None, terms)
         if verdict.verdict is Verdict.UNBUDGETED:
-            word = Verdict.WITHIN if METRICS[key].exact else Verdict.NOT_COMPARED
+            judged = METRICS[key].exact or verdict.budget is not None
+            word = Verdict.WITHIN if judged else Verdict.NOT_COMPARED
             verdict = _verdict(METRICS[key], profile, word, budget=verdict.budget)
         metrics.append(verdict)
     return Judgement(metrics=tuple(metrics))
@@ -134,15 +139,16 @@ def _judge_total(
     measured = getattr(profile, metric.field)
     if measured is None:
         reason = profile.not_measured.get(metric.key, "it was not measured")
-        return _verdict(metric, profile, Verdict.NOT_COMPARED, reason=reason)
+        return _verdict(metric, profile, Verdict.NOT_COMPARED, reason=reason, remedy="")
     stored, reason = _comparable(metric, profile, baseline)
+    remedy = ADD_ENTRY if reason == NO_ENTRY else UPDATE
     tolerance, ceiling = terms.tolerance[metric.key], terms.ceilings.get(metric.key)
     grown = None if stored is None else stored * (1 + tolerance)
     limits = [limit for limit in (grown, ceiling) if limit is not None]
     if not limits:
         missing = metric.exact or baseline is None
         word = Verdict.UNBUDGETED if missing else Verdict.NOT_COMPARED
-        return _verdict(metric, profile, word, reason=reason)
+        return _verdict(metric, profile, word, reason=reason, remedy=remedy)
     word = _word(metric, Fraction(measured), stored, min(limits), tolerance)
     if baseline is None and word is not Verdict.EXCEEDED:
         word = Verdict.UNBUDGETED  # a ceiling alone is no agreement on what the model costs
@@ -173,7 +179,7 @@ def _comparable(
         return value, "not in the baseline"
     environment = profile.environment
     if value is None or environment is None:
-        return None, "no entry for this environment"
+        return None, NO_ENTRY
     entry = baseline.latency[environment.key]
     if entry.torch != environment.torch:
         return None, f"measured with torch {entry.torch}, this is {environment.torch}"
@@ -200,6 +206,7 @@ def _verdict(
     baseline: Fraction | None = None,
     budget: Fraction | None = None,
     reason: str = "",
+    remedy: str = UPDATE,
 ) -> MetricVerdict:
     measured = getattr(profile, metric.field)
     return MetricVerdict(
@@ -210,6 +217,7 @@ def _verdict(
         budget=budget,
         verdict=verdict,
         reason=reason,
+        remedy=remedy,
     )
 
 

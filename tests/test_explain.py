@@ -51,7 +51,8 @@ def test_a_change_has_its_layer_and_both_values() -> None:
         ({"a": A, "b": B}, {"a": A}, [("b", "missing", -20)]),
         ({"a": A, "b": B}, {"a": A, "c": C}, [("c", "new", 30), ("b", "missing", -20)]),
         ({"a": A}, {"a": A, "b": ("ReLU", 0, 0)}, []),  # what costs nothing explains nothing
-        ({}, {"": ("Net", 0, 5)}, [("", "new", 5)]),
+        ({}, {"": ("Net", 0, 5)}, [("", "grown", 5)]),  # the model was there
+        ({"a.b": A}, {"a": ("Net", 0, 5), "a.b": A}, [("a", "grown", 5)]),  # so was what holds `b`
         ({"": ("Net", 0, 5)}, {"": ("Net", 0, 6)}, [("", "grown", 1)]),
     ],
 )

@@ -493,7 +493,6 @@ def test_an_update_judges_nothing_else() -> None:
     assert not judgement.failing
 
 
-@pytest.mark.xfail(strict=True, reason="without a baseline it counts as not compared")
 def test_an_update_judges_a_ceiling_of_latency_that_is_kept() -> None:
     agreed = terms("latency", ceilings={"latency": Fraction(100)})
     assert words(judge_ceilings(timed(latency_ms=101.0), agreed)) == {"latency": "exceeded"}

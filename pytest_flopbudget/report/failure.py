@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.explain import Kind, LayerChange, changes, renamed
+from pytest_flopbudget.explain import Kind
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile import shown_path
-from pytest_flopbudget.report.columns import aligned, counted
+from pytest_flopbudget.report.causes import SHOWN_LAYERS, blamed, causes, more_than_shown
+from pytest_flopbudget.report.columns import WIDTH, aligned, counted
+from pytest_flopbudget.result import update_command
 from pytest_flopbudget.verdict import Verdict, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from fractions import Fraction
 
     from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.result import Result
     from pytest_flopbudget.verdict import MetricVerdict
 
-SHOWN_LAYERS = 8
-WIDTH = 80
+CHANGED = (Verdict.EXCEEDED, Verdict.IMPROVED)  # verdicts that layers account for
 
 
 def failure_lines(result: Result) -> list[str]:
     """Explain why a budget failed."""
+    changed = {v.metric for v in result.judgement.failing if v.verdict in CHANGED}
     sections = [
         wrap(sentence(result), WIDTH, break_long_words=False, break_on_hyphens=False),
         _metrics_table(result),
-        *_causes(result),
+        *causes(result, changed),
         _uncounted(result),
         [f"hint: {line}" if not i else f"      {line}" for i, line in enumerate(_hint(result))],
     ]
@@ -63,11 +65,11 @@ def _exceeded_sentence(result: Result, first: MetricVerdict) -> str:
     subject = f"`{result.profile.model}`"
     if first.path is not None:
         subject = f"`{shown_path(first.path)}` ({result.profile[first.path].type}) of {subject}"
-    blamed = _changed(result, METRICS[first.metric])
+    layers = blamed(result, METRICS[first.metric])
     mostly = ""
-    if first.path is None and blamed and blamed[0].growth > 0:
-        new = "the new " if blamed[0].kind is Kind.NEW else ""
-        mostly = f", mostly {new}`{shown_path(blamed[0].path)}` ({blamed[0].type})"
+    if first.path is None and layers and layers[0].growth > 0:
+        new = "the new " if layers[0].kind is Kind.NEW else ""
+        mostly = f", mostly {new}`{shown_path(layers[0].path)}` ({layers[0].type})"
     return f"{subject} exceeds its budget: {figures}{mostly}"
 
 
@@ -94,11 +96,18 @@ def _metrics_table(result: Result) -> list[str]:
     judged = {v.metric for v in result.judgement.failing if v.path is None}
     layers = [v for v in result.judgement.failing if v.path is not None and v.metric not in judged]
     rows += [_metric_row(verdict) for verdict in layers[:SHOWN_LAYERS]]
-    lines = aligned([headers, *rows], "lrrrrl", indent="  ")
-    if len(layers) > SHOWN_LAYERS:
-        lines.append(f"  ... and {len(layers) - SHOWN_LAYERS} more layers")
+    lines = [
+        *aligned([headers, *rows], "lrrrrl", indent="  "),
+        *more_than_shown(layers, " layers"),
+        *(
+            f"  {METRICS[v.metric].label}: {v.reason}"
+            for v in result.judgement.metrics
+            if v.verdict is Verdict.NOT_COMPARED
+        ),
+    ]
     if result.baseline is not None:
-        lines.append(f"  baseline: {result.file}:{_line(result, result.baseline)}")
+        line = _line(result, result.baseline)
+        lines.append(f"  baseline: {result.file}" + (f":{line}" if line else ""))
     return lines
 
 
@@ -112,10 +121,7 @@ def _metric_row(verdict: MetricVerdict) -> tuple[str, ...]:
     if verdict.measured is not None and verdict.baseline is not None:
         change = change_text(verdict.measured, verdict.baseline)
     baseline = "-" if verdict.baseline is None else _like(metric, verdict.baseline, verdict)
-    word = verdict.verdict.text
-    if verdict.reason and verdict.verdict is Verdict.NOT_COMPARED:
-        word += f": {verdict.reason}"
-    return label, measured, budget, baseline, change, word
+    return label, measured, budget, baseline, change, verdict.verdict.text
 
 
 def _like(metric: Metric, value: Fraction, verdict: MetricVerdict) -> str:
@@ -134,69 +140,6 @@ def _line(result: Result, baseline: Baseline) -> int | None:
     return baseline.line("total", metric.stored)
 
 
-def _changed(result: Result, metric: Metric) -> list[LayerChange]:
-    if result.baseline is None:
-        return []
-    return changes(metric, result.profile, result.baseline)
-
-
-def _causes(result: Result) -> Iterator[list[str]]:
-    """List, for each metric that is exceeded, the layers that account for it."""
-    if result.baseline is None:
-        return
-    exceeded = {
-        v.metric
-        for v in result.judgement.failing
-        if v.verdict in (Verdict.EXCEEDED, Verdict.IMPROVED)
-    }
-    for key, metric in METRICS.items():
-        if key in exceeded and (blamed := _changed(result, metric)):
-            yield _cause(metric, blamed)
-    if exceeded and (moved := renamed(result.profile, result.baseline)):
-        lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in moved.items()]
-        more = [f"  ... and {len(lines) - SHOWN_LAYERS} more"] if len(lines) > SHOWN_LAYERS else []
-        yield ["renamed, at the same cost:", *lines[:SHOWN_LAYERS], *more]
-
-
-def _cause(metric: Metric, blamed: list[LayerChange]) -> list[str]:
-    more = len(blamed) - SHOWN_LAYERS
-    what = "total time" if metric.key == "latency" else f"own {metric.label}"
-    return [
-        f"{metric.label}: {counted(len(blamed), 'layer')} changed, by {what}:",
-        *_fitting(_cause_rows(metric, blamed)),
-        *([f"  ... and {more} more"] if more > 0 else []),
-    ]
-
-
-def _cause_rows(metric: Metric, blamed: list[LayerChange]) -> list[tuple[str, ...]]:
-    """Write path, type, growth, share of the growth and, unless it came or went, before, after."""
-    growth = sum((change.growth for change in blamed if change.growth > 0), Fraction(0))
-    decimals = metric.decimals_for(max(max(c.before, c.after) for c in blamed))
-    rows: list[tuple[str, ...]] = []
-    for change in blamed[:SHOWN_LAYERS]:
-        share = f"{100 * float(change.growth / growth):.0f} %" if change.growth > 0 else ""
-        sign = "+" if change.growth > 0 else "-"
-        after = f"{metric.text(change.before, decimals)} -> {metric.text(change.after, decimals)}"
-        rows.append(
-            (
-                shown_path(change.path),
-                change.type,
-                sign + metric.text(abs(change.growth), decimals),
-                share,
-                change.kind.value if change.kind in (Kind.NEW, Kind.MISSING) else after,
-            )
-        )
-    return rows
-
-
-def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
-    """Align rows, without the types if they do not fit."""
-    lines = aligned(rows, "llrrl", indent="  ")
-    if all(len(line) <= WIDTH for line in lines):
-        return lines
-    return aligned([(path, "", *others) for path, _, *others in rows], "llrrl", indent="  ")
-
-
 def _uncounted(result: Result) -> list[str]:
     operators = hidden(result.profile, result.terms)
     if not operators or "gflops" not in result.terms.metrics:
@@ -205,12 +148,7 @@ def _uncounted(result: Result) -> list[str]:
         (u.operator, shown_path(u.path), counted(u.calls, "call"), _shapes(u.shapes))
         for u in operators[:SHOWN_LAYERS]
     ]
-    more = len(operators) - SHOWN_LAYERS
-    return [
-        "uncounted:",
-        *aligned(rows, "llrl", indent="  "),
-        *([f"  ... and {more} more"] if more > 0 else []),
-    ]
+    return ["uncounted:", *aligned(rows, "llrl", indent="  "), *more_than_shown(operators)]
 
 
 def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
@@ -233,11 +171,16 @@ def _hint(result: Result) -> Iterator[str]:
         names = ", ".join(f"`{METRICS[v.metric].ceiling}`" for v in over)
         yield f"an update cannot accept this: raise {names} of the marker if the growth is meant"
         return
+    gravest = result.judgement.failing[0]
+    if not gravest.remedy:
+        yield "run it where that can be measured, or do not fail on `not_compared`"
+        return
     yield {
         Verdict.UNBUDGETED: "create the baseline and commit it:",
         Verdict.IMPROVED: "keep the improvement:",
-    }.get(result.judgement.failing[0].verdict, "if the change is meant, accept it and commit:")
-    yield f"  {result.update_command}"
+        Verdict.NOT_COMPARED: "measure it here and commit it:",
+    }.get(gravest.verdict, "if the change is meant, accept it and commit:")
+    yield f"  {update_command(result.test, gravest.remedy)}"
 
 
 def _over_ceiling(result: Result, verdict: MetricVerdict) -> bool:

@@ -12,19 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from fractions import Fraction
 
-    from pytest_flopbudget.result import Result
+    from pytest_flopbudget.result import Result, Unjudged
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.verdict import MetricVerdict
 
 FORMAT = 1
 
 
-def json_text(settings: Settings, results: Iterable[Result], stale: Iterable[str]) -> str:
+def json_text(
+    settings: Settings,
+    results: Iterable[Result],
+    unjudged: Iterable[Unjudged],
+    stale: Iterable[str],
+) -> str:
     """Write the report of a whole run."""
     report = {
         "format": FORMAT,
         "settings": _settings(settings),
         "budgets": [_budget(result) for result in results],
+        "errors": [codec.encode(one) for one in unjudged],
         "stale": list(stale),
     }
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, PARAMS
 from pytest_flopbudget.profile import shown_path
-from pytest_flopbudget.report.columns import aligned, counted
+from pytest_flopbudget.report.columns import WIDTH, aligned, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,20 +27,25 @@ HEADERS = (
     "output",
 )
 SIDES = "rrrllrrrll"
+SPARE = [HEADERS.index(name) for name in ("output", "input", "GFLOP/s", "type", "share", "calls")]
 DEPTH = 2
 SHOWN_SHAPES = 2
 
 
-def layer_table(profile: ModelProfile, depth: int = DEPTH) -> list[str]:
+def layer_table(
+    profile: ModelProfile, depth: int = DEPTH, *, width: int | None = None
+) -> list[str]:
     """Draw the layers down to `depth`, a row for the whole model, and the summary line.
 
     Every row is a total: it includes the layers below it. The share is that of the model's
-    GFLOPs, or of its params where nothing was counted.
+    GFLOPs, or of its params where nothing was counted. Columns that explain least are left out
+    where the table would be wider than `width`.
     """
     shown = [layer for layer in profile.layers if layer.path and _depth(layer) <= depth]
     rows = [_row(layer, profile) for layer in shown if layer.calls != 0 or layer.params]
-    table = aligned([HEADERS, *rows, _total_row(profile)], SIDES)
-    return [*table, summary_line(profile), *_notes(profile)]
+    table = aligned([HEADERS, *rows, _total_row(profile)], SIDES, width=width, spare=SPARE)
+    notes = (wrap(note, width or WIDTH, subsequent_indent="  ") for note in _notes(profile))
+    return [*table, summary_line(profile), *(line for lines in notes for line in lines)]
 
 
 def summary_line(profile: ModelProfile) -> str:

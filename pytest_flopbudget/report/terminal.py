@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import Change
 from pytest_flopbudget.metrics import METRICS, change_text
+from pytest_flopbudget.report.causes import causes
 from pytest_flopbudget.report.columns import aligned, counted
 from pytest_flopbudget.report.layers import layer_table
-from pytest_flopbudget.verdict import Verdict, stored_value
+from pytest_flopbudget.verdict import ADD_ENTRY, Verdict, stored_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.result import Result
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.verdict import MetricVerdict
@@ -48,35 +50,57 @@ def budget_lines(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def table_lines(settings: Settings, results: Sequence[Result]) -> Iterator[str]:
-    """Draw the per-layer tables that were asked for."""
+def table_lines(settings: Settings, results: Sequence[Result], width: int) -> Iterator[str]:
+    """Draw the per-layer tables: whole if all were asked for, those of failures to a width."""
+    every = settings.table == "all"
     for result in results:
-        failed = bool(result.judgement.failing)
-        if settings.table == "all" or (settings.table == "failed" and failed):
+        if every or (settings.table == "failed" and result.judgement.failing):
             yield ""
             yield result.title
-            yield from layer_table(result.profile, settings.depth)
+            yield from layer_table(result.profile, settings.depth, width=None if every else width)
 
 
-def outcome_lines(settings: Settings, results: Sequence[Result]) -> Iterator[str]:
+def improvement_lines(results: Sequence[Result]) -> Iterator[str]:
+    """Name the layers that account for what improved, where the test has not said it already."""
+    for result in results:
+        better = {v.metric for v in result.judgement.metrics if v.verdict is Verdict.IMPROVED}
+        if better and not result.judgement.failing:
+            yield ""
+            yield result.title
+            for section in causes(result, better):
+                yield from section
+
+
+def outcome_lines(settings: Settings, results: Sequence[Result], errors: int = 0) -> Iterator[str]:
     """Count the verdicts, and say what was not compared: no gate looks greener than it is."""
     verdicts = Counter(result.judgement.verdict for result in results)
-    words = ", ".join(f"{verdicts[word]} {word.text}" for word in Verdict if verdicts[word])
-    yield f"{counted(len(results), 'budget')}: {words}"
+    words = [f"{verdicts[word]} {word.text}" for word in Verdict if verdicts[word]]
+    words += [counted(errors, "error")] if errors else []
+    yield f"{counted(len(results) + errors, 'budget')}: {', '.join(words)}"
     yield from _ignored_lines(results)
-    if settings.update:
-        return
-    if verdicts[Verdict.IMPROVED]:
+    if verdicts[Verdict.IMPROVED] and not settings.update:
         yield "  to keep what improved: pytest --update-budgets"
-    for key, metric in METRICS.items():
-        judged = [v for r in results for v in r.judgement.metrics if v.metric == key]
-        skipped = [v for v in judged if v.verdict is Verdict.NOT_COMPARED]
-        if skipped:
-            reasons = "; ".join(dict.fromkeys(v.reason for v in skipped))
-            done = len(judged) - len(skipped)
-            yield f"{metric.label}: {done} of {len(judged)} compared ({reasons})"
-            if any("entry" in v.reason for v in skipped):
-                yield f"  to add one: pytest --update-budgets --flop-budget-metrics {key}"
+    for metric in METRICS.values():
+        judged = [v for r in results for v in r.judgement.metrics if v.metric == metric.key]
+        yield from _not_compared_lines(settings, metric, judged)
+
+
+def _not_compared_lines(
+    settings: Settings, metric: Metric, judged: Sequence[MetricVerdict]
+) -> Iterator[str]:
+    """Say how many values of a metric were compared (measured, by an update) if not all were."""
+    skipped = [v for v in judged if v.verdict is Verdict.NOT_COMPARED]
+    if settings.update:
+        skipped = [v for v in skipped if v.measured is None]
+    if not skipped:
+        return
+    did = "measured" if settings.update else "compared"
+    reasons = "; ".join(dict.fromkeys(v.reason for v in skipped))
+    yield f"{metric.label}: {len(judged) - len(skipped)} of {len(judged)} {did} ({reasons})"
+    for remedy in dict.fromkeys(v.remedy for v in skipped):
+        if remedy:
+            verb = "add one" if remedy == ADD_ENTRY else "measure it again"
+            yield f"  to {verb}: pytest {remedy}"
 
 
 def change_lines(changes: Sequence[tuple[Result, Change]], kept: Sequence[str]) -> Iterator[str]:

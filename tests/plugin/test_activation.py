@@ -150,7 +150,6 @@ def test_what_is_no_model_is_said_so(project: Project) -> None:
     assert "expected a `torch.nn.Module`" in sentence(failure_of(result, "test_x"))
 
 
-@pytest.mark.xfail(strict=True, reason="only arguments of the test count as asking")
 def test_asking_for_it_by_name_and_never_calling_it_fails(project: Project) -> None:
     project.write("test_a.py", "def test_x(request):\n    request.getfixturevalue('flop_budget')\n")
     project.judge().assert_outcomes(failed=1)

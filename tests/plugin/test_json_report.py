@@ -201,14 +201,28 @@ def test_a_budget_whose_test_fails_for_another_reason_is_in_it(project: Project)
     assert len(project.report()["budgets"]) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a budget that is an error leaves no trace")
-def test_a_budget_that_could_not_be_compared_is_in_it(project: Project) -> None:
+def test_a_budget_that_could_not_be_compared_is_an_error_in_it(project: Project) -> None:
     project.sized(100)
     project.update()
     project.sized(100, marker="@pytest.mark.flop_budget(mode='training')")
-    assert [budget["test"] for budget in project.report()["budgets"]] == [
-        "test_sized.py::test_sized"
-    ]
+    report = project.report()
+    (error,) = report["errors"]
+    assert report["budgets"] == []
+    assert (error["test"], error["name"]) == ("test_sized.py::test_sized", None)
+    assert "made with mode `inference`, this run has `training`" in error["error"]
+
+
+def test_a_model_that_raises_is_an_error_in_it(project: Project) -> None:
+    project.write(
+        "test_a.py",
+        """
+        def test_a(flop_budget):
+            flop_budget.named("part")(nn.Linear(1, 1), torch.zeros(1, 2))
+        """,
+    )
+    (error,) = project.report()["errors"]
+    assert (error["test"], error["name"]) == ("test_a.py::test_a", "part")
+    assert error["error"].startswith("RuntimeError: ")
 
 
 def test_nothing_is_written_while_the_budgets_are_off(project: Project) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.plugin.project import REPORT, Project, text_of
+from tests.plugin.project import INI, REPORT, Project, text_of
 
 TESTS = """
 from tests.plugin.variants import net
@@ -34,6 +34,12 @@ def test_ceiling(flop_budget):
     flop_budget(nn.Linear(1, 3), torch.zeros(1, 1))
 """
 OUTCOMES = {"passed": 7, "failed": 2, "errors": 1}
+
+
+@pytest.fixture(autouse=True)
+def _marker(project: Project) -> None:
+    """Let a run without xdist know the marker of xdist."""
+    project.write("pytest.ini", f"{INI}markers =\n  xdist_group: tests for one worker\n")
 
 
 def lines_after(result: pytest.RunResult, text: str) -> list[str]:
@@ -73,7 +79,6 @@ def test_the_reports_are_whole(project: Project) -> None:
     assert "flop-budget: judge params,gflops" in text_of(parallel)
 
 
-@pytest.mark.xfail(strict=True, reason="each worker knows its own claims only")
 def test_a_name_claimed_on_two_workers_is_an_error(project: Project) -> None:
     for name in ("a", "b"):
         project.write(
@@ -86,5 +91,5 @@ def test_a_name_claimed_on_two_workers_is_an_error(project: Project) -> None:
         )
     result = project.update("-n2", "--dist=loadgroup")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert "`test_a.py::test_a` and `test_b.py::test_b`" in text_of(result)
+    assert "`test_a.py::test_a (x)` and `test_b.py::test_b (x)`" in text_of(result)
     assert project.budgets() == {}

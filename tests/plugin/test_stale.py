@@ -70,7 +70,6 @@ def test_the_last_test_of_a_file(project: Project) -> None:
     assert stale(project.judge()) == [A]
 
 
-@pytest.mark.xfail(strict=True, reason="a file without any test counts as one not collected")
 def test_a_file_that_has_no_test_left(project: Project) -> None:
     project.write("test_a.py", source("one"))
     project.update()

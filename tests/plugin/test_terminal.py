@@ -262,6 +262,5 @@ def test_golden_summary_of_an_update(mixed: Project) -> None:
     assert_golden("summary_of_an_update", section(mixed.update()))
 
 
-@pytest.mark.xfail(strict=True, reason="the per-layer table is wider")
 def test_the_section_is_not_wider_than_80_columns(mixed: Project) -> None:
     assert [line for line in section(mixed.judge()) if len(line) > 80] == []

@@ -238,12 +238,10 @@ EXCEEDED_AND_UNCOUNTED = result(
 )
 
 
-@pytest.mark.xfail(strict=True, reason="no key of the file is near a metric that it has not")
 def test_the_line_of_the_baseline_is_a_number() -> None:
     assert not any(line.endswith(":None") for line in failure_lines(NOT_ENTERED))
 
 
-@pytest.mark.xfail(strict=True, reason="an update adds an entry only if latency is named")
 def test_the_hint_adds_the_entry_that_is_missing() -> None:
     assert "--flop-budget-metrics latency" in hint(NOT_ENTERED)
 
@@ -294,7 +292,6 @@ def test_different_counts_never_look_alike(one: int, other: int, metric: Metric)
     assert texts[0] != texts[1]
 
 
-@pytest.mark.xfail(strict=True, reason="nine decimals do not show a budget between counts")
 def test_a_budget_between_two_counts_is_printed_exactly() -> None:
     measured, known = profile({"a": ("Linear", 0, 13)}), baseline({"a": ("Linear", 0, 12)})
     failed = result(measured, known, tolerating(gflops="1/20"))  # a budget of 12.6 FLOPs
@@ -309,7 +306,6 @@ def test_one_flop_more_is_printed_exactly() -> None:
     assert lines[4] == "  GFLOPs  0.100000001     0.1       0.1  +<0.1 %  exceeded"
 
 
-@pytest.mark.xfail(strict=True, reason="causes are rounded: `+0.00000  100 %  0.07000 -> 0.07000`")
 def test_the_cause_of_one_flop_more_is_told_apart() -> None:
     lines = failure_lines(result(profile(net(head=("Linear", 700, 70_000_001))), baseline()))
     cause = lines[lines.index("GFLOPs: 1 layer changed, by own GFLOPs:") + 1].split()
@@ -340,7 +336,6 @@ def test_every_failure_is_aligned_and_fits_80_columns(failed: Result) -> None:
     assert max(len(line) for line in lines) <= 80
 
 
-@pytest.mark.xfail(strict=True, reason="the reason stands in the last column: 81 and more")
 def test_a_failure_beside_a_metric_not_compared_fits_80_columns() -> None:
     grown = profile(net(head=("Linear", 7_000_000, 15_788_441_600)))
     measured = replace(timed(), **{f: getattr(grown, f) for f in ("params", "flops", "layers")})

@@ -28,12 +28,12 @@ ALL = terms(*METRICS)
 
 
 def report(*found: Result, **more: Any) -> Any:
-    return json.loads(json_text(settings(**more), found, ["old.yaml"]))
+    return json.loads(json_text(settings(**more), found, [], ["old.yaml"]))
 
 
 def test_the_report_of_a_run() -> None:
     whole = report(result(profile(), baseline()))
-    assert list(whole) == ["format", "settings", "budgets", "stale"]
+    assert list(whole) == ["format", "settings", "budgets", "errors", "stale"]
     assert (whole["format"], whole["stale"], len(whole["budgets"])) == (1, ["old.yaml"], 1)
     assert report()["budgets"] == []
 
@@ -152,7 +152,7 @@ def test_counts_are_exact() -> None:
 
 
 def test_the_text_is_readable() -> None:
-    text = json_text(settings(), [result(profile(model="層"), baseline())], [])
+    text = json_text(settings(), [result(profile(model="層"), baseline())], [], [])
     assert '"model": "層"' in text
     assert text.endswith("}\n")
 
@@ -162,5 +162,5 @@ def test_any_result_is_valid_json(found: Result) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    text = json_text(settings(), [found], [])
+    text = json_text(settings(), [found], [], [])
     assert json.loads(text, parse_constant=refuse)["budgets"][0]["test"] == found.test

@@ -169,9 +169,23 @@ def test_one_layer_is_one() -> None:
     assert summary_line(profile({})) == "Net: 1 layer, 0 params, 0 trainable, 0.00 GFLOPs"
 
 
-@pytest.mark.xfail(raises=IndexError, strict=True, reason="a record without layers has no root")
-def test_a_profile_without_layers_can_be_printed() -> None:
-    str(replace(profile(), layers=()))
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [
+        (100, []),
+        (99, ["output"]),
+        (86, ["output", "input"]),
+        (70, ["output", "input", "GFLOP/s"]),
+        (61, ["output", "input", "GFLOP/s", "type"]),
+        (49, ["output", "input", "GFLOP/s", "type", "share"]),
+        (40, ["output", "input", "GFLOP/s", "type", "share", "calls"]),
+        (20, ["output", "input", "GFLOP/s", "type", "share", "calls"]),
+    ],
+)
+def test_columns_that_do_not_fit_are_left_out(width: int, left_out: list[str]) -> None:
+    headings = layer_table(timed(latency_ms=1100.0, layers=SHAPES), width=width)[0].split("  ")
+    shown = {heading.strip() for heading in headings}
+    assert set(HEADERS) - shown == set(left_out)
 
 
 COSTS = st.tuples(st.sampled_from(["Conv2d", "ReLU"]), counts(), counts())
