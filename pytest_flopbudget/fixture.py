@@ -34,6 +34,7 @@ class FlopBudget:
         self._claimed: set[str | None] = set()
         self.results: list[Result] = []
         self.errors: list[tuple[str | None, BaseException]] = []  # by the name of the budget
+        self.passed = True  # all phases of the test so far
         item.stash[ASKED] = self
 
     def __call__(self, model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
@@ -89,6 +90,8 @@ class FlopBudget:
 
         test = node_id(self._item)
         return Outcome(
+            test=test,
+            passed=self.passed,
             results=tuple(self.results),
             unjudged=tuple(
                 Unjudged(test=test, name=name, error=described(error))

@@ -130,16 +130,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     return result
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     asked = item.stash.get(ASKED, None)
-    if report.when == "teardown" and asked is not None:
-        from pytest_flopbudget.session import attach
+    if asked is not None:
+        asked.passed = asked.passed and report.passed and not hasattr(report, "wasxfail")
+        if report.when == "teardown":
+            from pytest_flopbudget.session import attach
 
-        attach(report, asked.outcome)
+            attach(report, asked.outcome)
     return report
 
 

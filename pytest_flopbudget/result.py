@@ -52,7 +52,7 @@ class Result:
 class Unjudged:
     """A call of the fixture that ended in an error instead of a verdict."""
 
-    test: str  # the node id
+    test: str
     name: str | None  # of a budget made with `named`
     error: str
 
@@ -61,6 +61,8 @@ class Unjudged:
 class Outcome:
     """What all calls of the fixture in one test came to."""
 
+    test: str  # the node id
+    passed: bool  # set-up, call and teardown
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...]
 

@@ -41,38 +41,23 @@ class Session:
     def __init__(self, settings: Settings, collected: Collected) -> None:
         self._settings = settings
         self._collected = collected
-        self._results: dict[str, Result] = {}  # by baseline
-        self._unjudged: dict[str, tuple[Unjudged, ...]] = {}  # by test
-        self._not_passed: set[str] = set()
+        self._outcomes: dict[str, Outcome] = {}  # by test, of its newest run
+        self._claimed_twice: set[str] = set()  # paths of baselines
         self._changes: list[tuple[Result, Change]] = []
         self._stale: list[str] = []
         self._errors: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "setup":  # the first report of a run, also of one that is repeated
-            self._not_passed.discard(report.nodeid)
-        if not report.passed or hasattr(report, "wasxfail"):
-            self._not_passed.add(report.nodeid)
         if hasattr(report, ATTRIBUTE):
             outcome = codec.decode(Outcome, getattr(report, ATTRIBUTE))
-            for result in outcome.results:
-                self._add(result)
-            self._unjudged[report.nodeid] = outcome.unjudged
-
-    def _add(self, result: Result) -> None:
-        """Keep the newest result of a budget; two workers may have run two that claim one name."""
-        known = self._results.setdefault(result.path, result)
-        if known.title == result.title:
-            self._results[result.path] = result
-        else:
-            self._errors.append(str(clash(result.path, *sorted((known.title, result.title)))))
-            self._not_passed |= {known.test, result.test}
+            self._outcomes[outcome.test] = outcome
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         settings = self._settings
+        self._find_clashes()
         if settings.update:
-            self._changes = [c for r in self._passed() if (c := self._update(r)) is not None]
+            self._changes = [c for r in self._passed if (c := self._update(r)) is not None]
         self._stale = self._collected.stale(settings)
         if settings.update and settings.trim:
             for file in self._stale:
@@ -86,8 +71,8 @@ class Session:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        results = self._sorted()
-        unjudged = self._sorted_unjudged()
+        results = self._results
+        unjudged = self._unjudged
         if not any((results, unjudged, self._stale, self._errors)):
             return
         settings = self._settings
@@ -100,7 +85,7 @@ class Session:
         ]
         lines += ["", *terminal.outcome_lines(settings, results, len(unjudged))]
         if settings.update:
-            kept = sorted({r.title for r in results} - {r.title for r in self._passed()})
+            kept = sorted({r.title for r in results} - {r.title for r in self._passed})
             lines += terminal.change_lines(self._changes, kept)
         lines += terminal.stale_lines(settings, self._stale)
         for line in lines:
@@ -108,19 +93,34 @@ class Session:
         for error in self._errors:
             terminalreporter.write_line(error, red=True)
 
-    def _sorted(self) -> list[Result]:
-        return [self._results[path] for path in sorted(self._results)]
+    @property
+    def _results(self) -> list[Result]:
+        found = [result for outcome in self._outcomes.values() for result in outcome.results]
+        return sorted(found, key=lambda result: (result.path, result.title))
 
-    def _sorted_unjudged(self) -> list[Unjudged]:
-        return [one for test in sorted(self._unjudged) for one in self._unjudged[test]]
+    @property
+    def _unjudged(self) -> list[Unjudged]:
+        return [one for test in sorted(self._outcomes) for one in self._outcomes[test].unjudged]
 
+    @property
     def _passed(self) -> list[Result]:
-        """List the results that may be written: of tests that passed to the end."""
+        """The results that may be written: of tests that passed to the end."""
         return [
             result
-            for result in self._sorted()
-            if result.test not in self._not_passed and not result.judgement.failing
+            for result in self._results
+            if self._outcomes[result.test].passed
+            and not result.judgement.failing
+            and result.path not in self._claimed_twice
         ]
+
+    def _find_clashes(self) -> None:
+        """Find the budgets that claim one name, which workers do not know of each other."""
+        owners: dict[str, Result] = {}
+        for result in self._results:
+            owner = owners.setdefault(result.path.casefold(), result)
+            if owner is not result:
+                self._claimed_twice |= {owner.path, result.path}
+                self._errors.append(str(clash(owner.path, owner.title, result.title)))
 
     def _update(self, result: Result) -> tuple[Result, Change] | None:
         """Write one baseline; what goes wrong is said at the end, and the others are written."""
@@ -152,5 +152,5 @@ class Session:
         from pytest_flopbudget.report.json import json_text
 
         file.parent.mkdir(parents=True, exist_ok=True)
-        text = json_text(self._settings, self._sorted(), self._sorted_unjudged(), self._stale)
+        text = json_text(self._settings, self._results, self._unjudged, self._stale)
         file.write_text(text, encoding="utf-8")

@@ -309,6 +309,7 @@ def test_interpolation_to_the_size_of_another_tensor() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 def test_a_compiled_model_is_counted_as_it_was_written() -> None:
     model = nn.Linear(8, 8)
     profile = profile_model(torch.compile(model), x(4, 8))
@@ -316,6 +317,7 @@ def test_a_compiled_model_is_counted_as_it_was_written() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 def test_a_compiled_layer_is_counted_as_it_was_written() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     model[1].compile()
@@ -325,6 +327,7 @@ def test_a_compiled_layer_is_counted_as_it_was_written() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 def test_a_scripted_model() -> None:
     profile = profile_model(torch.jit.script(nn.Linear(8, 8)), x(4, 8))
     assert (profile.flops, profile.uncounted) == (ONCE, ())

@@ -61,6 +61,13 @@ def test_that_test_can_fail() -> None:
     assert all(map(is_free, overloads("embedding")))
 
 
+reviewed = pytest.mark.skipif(
+    not torch.__version__.startswith("2.13."),
+    reason="the list and the formulas name operators of other versions as well",
+)
+
+
+@reviewed
 def test_every_listed_name_is_an_operator_of_torch() -> None:
     assert {name for name in FREE if not exists(name)} <= OTHER_VERSIONS
 
@@ -80,6 +87,7 @@ def test_no_operator_is_listed_and_has_a_formula() -> None:
     assert not FREE & {name.removeprefix("aten::") for name in registry._formulas}
 
 
+@reviewed
 def test_every_formula_of_torch_is_of_an_operator() -> None:
     aten = [name.removeprefix("aten::") for name in registry._formulas if name.startswith("aten")]
     assert [name for name in aten if not exists(name)] == []

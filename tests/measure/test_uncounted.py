@@ -195,10 +195,10 @@ def test_products_are_counted_or_uncounted(model: nn.Module, shapes: list[tuple[
 
 
 @pytest.mark.filterwarnings("ignore:.*quantized tensor creation functions:UserWarning")
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
 def test_a_quantised_linear_layer() -> None:
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)).eval()
-    with pytest.warns(DeprecationWarning, match="torch.ao.quantization is deprecated"):
-        model = torch.ao.quantization.quantize_dynamic(model, {nn.Linear})
+    model = torch.ao.quantization.quantize_dynamic(model, {nn.Linear})
     profile = profile_model(model, x(3, 8))
     assert profile.uncounted == ()
     assert [profile[path].flops for path in ("0", "2")] == [2 * 3 * 8 * 16, 2 * 3 * 16 * 4]
