@@ -56,8 +56,8 @@ ELEMENT_WISE = """
     binary_cross_entropy binary_cross_entropy_with_logits elu_backward dropout native_dropout
     _fused_dropout _masked_scale glu glu_backward hardshrink_backward hardsigmoid_backward
     hardswish hardswish_backward hardtanh_backward huber_loss huber_loss_backward isin
-    leaky_relu leaky_relu_backward log_sigmoid_backward log_sigmoid_forward mse_loss mse_loss_backward
-    _prelu_kernel _prelu_kernel_backward quantize_per_channel quantize_per_tensor
+    leaky_relu leaky_relu_backward log_sigmoid_backward log_sigmoid_forward mse_loss
+    mse_loss_backward _prelu_kernel _prelu_kernel_backward quantize_per_channel quantize_per_tensor
     quantize_per_tensor_dynamic dequantize rrelu_with_noise rrelu_with_noise_backward
     rrelu_with_noise_functional searchsorted smooth_l1_loss smooth_l1_loss_backward
     soft_margin_loss soft_margin_loss_backward softplus_backward softshrink_backward
