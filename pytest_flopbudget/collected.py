@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flopbudget.errors import BaselineError
-from pytest_flopbudget.fixture import node_id
+from pytest_flopbudget.items import node_id
 from pytest_flopbudget.names import TestId
 
 if TYPE_CHECKING:

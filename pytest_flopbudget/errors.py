@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,5 +43,7 @@ def one_of(names: Iterable[str]) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Suggest the valid name that a misspelt one probably meant, or nothing."""
+    from difflib import get_close_matches
+
     matches = get_close_matches(name, list(names), n=1)
     return f"did you mean `{matches[0]}`?" if matches else ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flopbudget.errors import BaselineError, BudgetNameError, FlopBudgetError, SettingsError
+from pytest_flopbudget.items import clash, failure, marker_arguments, node_id
 from pytest_flopbudget.names import baseline_path, title_of
 from pytest_flopbudget.terms import apply, parse_arguments
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.terms import Terms
 
-NAME = "flop_budget"
-ASKED = pytest.StashKey["FlopBudget | None"]()  # of a test: its fixture, once that is set up
 CLAIMS = pytest.StashKey[dict[str, str]]()  # of the config: who uses which baseline
 
 
@@ -35,7 +34,6 @@ class FlopBudget:
         self.results: list[Result] = []
         self.errors: list[tuple[str | None, BaseException]] = []  # by the name of the budget
         self.passed = True  # all phases of the test so far
-        item.stash[ASKED] = self
 
     def __call__(self, model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
         """Measure one call `model(*args, **kwargs)`, judge it, and return its profile.
@@ -115,7 +113,8 @@ class FlopBudget:
         self._claimed.add(part)
         path = baseline_path(node_id(self._item), terms.name, part)
         title = title_of(self._item.nodeid, part)
-        owner = self._item.config.stash[CLAIMS].setdefault(str(path).casefold(), title)
+        claims = self._item.config.stash.setdefault(CLAIMS, {})
+        owner = claims.setdefault(str(path).casefold(), title)
         if owner != title:
             raise clash(path, owner, title)
         return path
@@ -158,45 +157,6 @@ def _evaluate(
     )
 
 
-def failure(text: str) -> BaseException:
-    """Make the failure of a test out of a text that needs no traceback."""
-    return pytest.fail.Exception(text, pytrace=False)
-
-
 def described(error: BaseException) -> str:
     """Write down an error: ours speaks for itself, another one is named by its type."""
     return str(error) if isinstance(error, FlopBudgetError) else f"{type(error).__name__}: {error}"
-
-
-def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:
-    """Parse the markers that apply to a test, the farthest first.
-
-    Raises:
-        SettingsError: an argument has a wrong name or value.
-    """
-    markers = reversed(list(item.iter_markers(NAME)))
-    return [parse_arguments("marker `flop_budget`", m.args, m.kwargs) for m in markers]
-
-
-def node_id(item: pytest.Item) -> str:
-    """Return the node id without the `@group` that xdist's `loadgroup` adds."""
-    group = item.get_closest_marker("xdist_group")
-    if group is None:
-        return item.nodeid
-    name = group.args[0] if group.args else group.kwargs.get("name", "default")
-    return item.nodeid.removesuffix(f"@{name}")
-
-
-def planned_path(item: pytest.Item) -> PurePosixPath:
-    """Return the baseline that a test will use if it calls the fixture plainly."""
-    names = (m.kwargs["name"] for m in item.iter_markers(NAME) if "name" in m.kwargs)
-    name = next(names, None)
-    return baseline_path(node_id(item), name if isinstance(name, str) else None)
-
-
-def clash(path: object, one: str, other: str) -> BudgetNameError:
-    """Describe two tests that claim one name, also if they differ in case only."""
-    return BudgetNameError(
-        f"two tests claim the baseline `{path}`: `{one}` and `{other}`",
-        "give one of them another name, or `name=` in its marker",
-    )

@@ -1,28 +1,27 @@
-"""What pytest sees: options, marker, fixture and hooks, each a few lines that hand over."""
+"""What pytest sees: options, marker, fixture and hooks, each a few lines that hand over.
+
+Every run of pytest imports this, also one without a budget: what that does not need is imported
+where it is used.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_flopbudget.errors import FlopBudgetError, SettingsError
-from pytest_flopbudget.fixture import (
-    ASKED,
-    CLAIMS,
-    NAME,
-    FlopBudget,
-    clash,
-    failure,
-    marker_arguments,
-    planned_path,
-)
-from pytest_flopbudget.settings import OPTIONS, Settings, read_settings
+from pytest_flopbudget.items import NAME, check_marker, clash, failure, planned_path, uses_fixture
+from pytest_flopbudget.options import add_options, are_set, is_active
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-SETTINGS = pytest.StashKey[Settings]()
+    from pytest_flopbudget.fixture import FlopBudget
+    from pytest_flopbudget.settings import Settings
+
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()  # of an active run
+ASKED: pytest.StashKey[FlopBudget] = pytest.StashKey()  # of a test that has the fixture
 CLASH = pytest.StashKey[FlopBudgetError]()
 SKIP = "a compute budget: judge it with `pytest --flop-budget`, write it with `--update-budgets`"
 MARKER = (
@@ -32,57 +31,46 @@ MARKER = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("flop-budget", "compute budgets of PyTorch models")
-    switch = group.addoption
-    switch("--flop-budget", action="store_true", help="profile the models and judge them")
-    switch("--no-flop-budget", action="store_false", dest="flop_budget", help="do not, after all")
-    switch("--update-budgets", action="store_true", help="profile the models, write baselines")
-    switch(
-        "--flop-budget-trim",
-        action="store_true",
-        help="with --update-budgets: remove baselines whose test is gone",
-    )
-    for option in OPTIONS:
-        if option.on_command_line:
-            group.addoption(option.flag, dest=option.ini, metavar=option.metavar, help=option.help)
-        kind: Literal["linelist", "string"] = "linelist" if option.is_list else "string"
-        parser.addini(option.ini, option.help.replace("%%", "%"), type=kind, default=None)
-    group.addoption("--flop-budget-json", metavar="FILE", help="write the report as JSON")
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    active = is_active(config)
+    if not active and not are_set(config):
+        return
+    from pytest_flopbudget.settings import read_settings
+
     try:
         settings = read_settings(config)
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[SETTINGS], config.stash[CLAIMS] = settings, {}
-    if settings.active:
+    if active:
         from pytest_flopbudget.session import register
 
+        config.stash[SETTINGS] = settings
         register(config, settings)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    settings = config.stash[SETTINGS]
-    if not settings.active:
+    if SETTINGS not in config.stash:
         return []
     from pytest_flopbudget.report.terminal import header_lines
 
-    return header_lines(settings)
+    return header_lines(config.stash[SETTINGS])
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if _uses_fixture(item):
+    if uses_fixture(item):
         item.add_marker(NAME)
-        if not item.config.stash[SETTINGS].active:
+        if SETTINGS not in item.config.stash:
             item.add_marker(pytest.mark.skip(reason=SKIP))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     owners: dict[str, pytest.Item] = {}
-    for item in filter(_uses_fixture, items):
+    for item in filter(uses_fixture, items):
         path = planned_path(item)
         owner = owners.setdefault(str(path).casefold(), item)
         if owner is not item:
@@ -92,16 +80,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.stash[ASKED] = None
+    if ASKED in item.stash:
+        del item.stash[ASKED]  # of a run before this one
     try:
-        if any(mark.name == NAME for mark in item.own_markers):
-            marker_arguments(item)
-            if not _uses_fixture(item):
-                raise SettingsError(
-                    f"marker `{NAME}`: the test does not use the fixture `{NAME}`, "
-                    "so nothing would be measured",
-                    f"add the argument `{NAME}` to the test and call it with a model",
-                )
+        check_marker(item)
         if CLASH in item.stash:
             raise item.stash[CLASH]
     except FlopBudgetError as error:
@@ -111,16 +93,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def flop_budget(request: pytest.FixtureRequest) -> FlopBudget:
     """Judge the compute budget of a model: `flop_budget(model, *args, **kwargs)`."""
-    settings = request.config.stash[SETTINGS]
-    if not settings.active:
+    if SETTINGS not in request.config.stash:
         pytest.skip(SKIP)
-    return FlopBudget(request.node, settings)
+    from pytest_flopbudget.fixture import FlopBudget
+
+    asked = FlopBudget(request.node, request.config.stash[SETTINGS])
+    request.node.stash[ASKED] = asked
+    return asked
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     result = yield
-    asked = item.stash[ASKED]
+    asked = item.stash.get(ASKED, None)
     if asked is not None and not asked.results:
         tried = "without success" if asked.errors else "and never called it"
         raise failure(
@@ -143,7 +128,3 @@ def pytest_runtest_makereport(
 
             attach(report, asked.outcome)
     return report
-
-
-def _uses_fixture(item: Any) -> bool:
-    return NAME in getattr(item, "fixturenames", ())

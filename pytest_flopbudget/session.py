@@ -10,7 +10,7 @@ from pytest_flopbudget import codec
 from pytest_flopbudget.baseline.update import Change, change, updated
 from pytest_flopbudget.collected import Collected
 from pytest_flopbudget.errors import BaselineError
-from pytest_flopbudget.fixture import clash
+from pytest_flopbudget.items import clash
 from pytest_flopbudget.report import terminal
 from pytest_flopbudget.result import Outcome, Result, Unjudged
 

@@ -1,0 +1,79 @@
+"""What the plugin asks of a test: its markers, its node id, the baseline that it will use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_flopbudget.errors import BudgetNameError, SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+NAME = "flop_budget"  # of the fixture and of the marker
+
+
+def uses_fixture(item: Any) -> bool:
+    """Tell whether a test asks for the fixture by an argument, its own or that of a fixture."""
+    return NAME in getattr(item, "fixturenames", ())
+
+
+def check_marker(item: pytest.Item) -> None:
+    """Check the arguments of the markers of a test, and that they serve something.
+
+    Raises:
+        SettingsError: they are wrong, or the test does not use the fixture.
+    """
+    if not any(mark.name == NAME for mark in item.own_markers):
+        return
+    marker_arguments(item)
+    if not uses_fixture(item):
+        raise SettingsError(
+            f"marker `{NAME}`: the test does not use the fixture `{NAME}`, "
+            "so nothing would be measured",
+            f"add the argument `{NAME}` to the test and call it with a model",
+        )
+
+
+def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:
+    """Parse the markers that apply to a test, the farthest first.
+
+    Raises:
+        SettingsError: an argument has a wrong name or value.
+    """
+    from pytest_flopbudget.terms import parse_arguments
+
+    markers = reversed(list(item.iter_markers(NAME)))
+    return [parse_arguments("marker `flop_budget`", m.args, m.kwargs) for m in markers]
+
+
+def node_id(item: pytest.Item) -> str:
+    """Return the node id without the `@group` that xdist's `loadgroup` adds."""
+    group = item.get_closest_marker("xdist_group")
+    if group is None:
+        return item.nodeid
+    name = group.args[0] if group.args else group.kwargs.get("name", "default")
+    return item.nodeid.removesuffix(f"@{name}")
+
+
+def planned_path(item: pytest.Item) -> PurePosixPath:
+    """Return the baseline that a test will use if it calls the fixture plainly."""
+    from pytest_flopbudget.names import baseline_path
+
+    names = (m.kwargs["name"] for m in item.iter_markers(NAME) if "name" in m.kwargs)
+    name = next(names, None)
+    return baseline_path(node_id(item), name if isinstance(name, str) else None)
+
+
+def clash(path: object, one: str, other: str) -> BudgetNameError:
+    """Describe two tests that claim one name, also if they differ in case only."""
+    return BudgetNameError(
+        f"two tests claim the baseline `{path}`: `{one}` and `{other}`",
+        "give one of them another name, or `name=` in its marker",
+    )
+
+
+def failure(text: str) -> BaseException:
+    """Make the failure of a test out of a text that needs no traceback."""
+    return pytest.fail.Exception(text, pytrace=False)
