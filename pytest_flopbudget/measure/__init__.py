@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure import count, thop_engine
@@ -18,6 +17,7 @@ from pytest_flopbudget.measure.environment import environment_of
 from pytest_flopbudget.measure.keep import ModelState, kept, values_kept
 from pytest_flopbudget.measure.latency import time_call
 from pytest_flopbudget.measure.layers import Layers
+from pytest_flopbudget.measure.lazy import initialised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +35,10 @@ def measure(
         Exception: what the model itself raises.
     """
     _check(model)
-    original = getattr(model, "_orig_mod", model)  # of a compiled model
+    call = Call.of(_uncompiled(model), args, kwargs, training=plan.mode == "training")
+    model = initialised(model, call)
+    original = _uncompiled(model)
     layers = Layers(original)
-    call = Call.of(original, args, kwargs, training=plan.mode == "training")
     counted, timed = None, Timed()
     with kept(model) as state:
         if {"gflops", "latency"} & set(plan.metrics):  # a latency is stored with its GFLOPs
@@ -92,15 +93,15 @@ def _copied(call: Call, device: torch.device) -> Call:
     return call.mapped(lambda t: t.detach().clone().to(device).requires_grad_(t.requires_grad))
 
 
+def _uncompiled(model: nn.Module) -> nn.Module:
+    """Return the model that a compiled one was made of."""
+    original: nn.Module = getattr(model, "_orig_mod", model)
+    return original
+
+
 def _check(model: object) -> None:
     if not isinstance(model, nn.Module):
         raise MeasureError(
             f"expected a `torch.nn.Module` as the model, found `{type(model).__name__}`",
             "call it as flop_budget(model, *args, **kwargs)",
         )
-    for name, parameter in [*model.named_parameters(), *model.named_buffers()]:
-        if is_lazy(parameter):
-            raise MeasureError(
-                f"the parameter `{name}` is lazy: its shape is not known yet",
-                "call the model once before you profile it",
-            )

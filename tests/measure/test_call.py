@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import MeasureError, SettingsError
@@ -121,12 +121,20 @@ def test_what_is_no_module(model: Any) -> None:
     assert type(model).__name__ in caught.value.sentence
 
 
-@pytest.mark.parametrize("build", [lambda: nn.LazyLinear(4), lambda: nn.LazyBatchNorm1d()])
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("metrics", [("params", "gflops"), ("params", "gflops", "latency")])
 @pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
-def test_a_lazy_parameter(build: Callable[[], nn.Module]) -> None:
-    with pytest.raises(MeasureError, match="is lazy: its shape is not known yet") as caught:
-        profile_model(nn.Sequential(build()), x(4, 8))
-    assert caught.value.hint == "call the model once before you profile it"
+def test_a_lazy_model_is_measured_as_it_is_after_its_first_call(
+    mode: str, metrics: tuple[str, ...]
+) -> None:
+    model = nn.Sequential(nn.LazyLinear(16), nn.LazyBatchNorm1d(), nn.Dropout())
+    state = torch.get_rng_state()
+    profile = profile_model(model, x(4, 8), mode=mode, metrics=metrics)
+    assert (profile.params, profile.forward_flops or profile.flops) == (8 * 16 + 16 + 2 * 16, ONCE)
+    assert [layer.type for layer in profile.layers[1:]] == ["Linear", "BatchNorm1d", "Dropout"]
+    assert all(map(is_lazy, [*model.parameters(), model[1].running_mean]))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
 
 
 @pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
