@@ -57,16 +57,17 @@ def count(model: nn.Module, layers: Layers, state: ModelState, call: Call) -> Co
     """Count one call, on meta tensors if the model runs there, else with fakes, else for real.
 
     Raises:
-        Exception: what the model itself raises when it runs for real.
+        Exception: what the model itself raises when it runs for real, or as near as its weights
+            let it.
     """
-    if any(tensor.is_meta for tensor in (*state.tensors, *call.tensors())):
-        return _count_in(Meta(), model, layers, state, call)
-    for world in (Meta, Fake):
+    on_meta = any(tensor.is_meta for tensor in (*state.tensors, *call.tensors()))
+    worlds: list[type[World]] = [Meta, Fake] if on_meta else [Meta, Fake, Real]
+    for world in worlds[:-1]:
         try:
             return _count_in(world(), model, layers, state, call)
         except Exception:  # noqa: BLE001, S112, PERF203 - if it is the model's own, it comes again
             continue
-    return _count_in(Real(), model, layers, state, call)
+    return _count_in(worlds[-1](), model, layers, state, call)
 
 
 def _count_in(

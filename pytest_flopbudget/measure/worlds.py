@@ -6,22 +6,34 @@ is the same on every machine. What needs the values of tensors cannot run there.
 
 from __future__ import annotations
 
-import weakref
-from contextlib import AbstractContextManager, nullcontext
+import logging
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch.utils._pytree import tree_map_only
 
+from pytest_flopbudget.measure.kernels import kernel_of
 from pytest_flopbudget.measure.twins import Twins
+from pytest_flopbudget.measure.values import SMALL, Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_flopbudget.measure.operators import Operator
 
-SMALL = 2**16  # elements up to which a constant that forward makes keeps its values
-META = torch.device("meta")
+CPU, META = torch.device("cpu"), torch.device("meta")
+FROM_SHAPES = frozenset(  # operators that read nothing of a tensor but its shape
+    {
+        "aten::ones_like",
+        "aten::zeros_like",
+        "aten::full_like",
+        "aten::new_ones",
+        "aten::new_zeros",
+        "aten::new_full",
+    }
+)
 
 
 class World(Protocol):
@@ -76,101 +88,132 @@ class Fake:
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._twins = Twins()
 
-    def entered(self) -> AbstractContextManager[Any]:
-        """Make every tensor that the model makes a fake one."""
-        return self._mode
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Make every tensor that the model makes a fake one, and log no failure: it is handled."""
+        logger = logging.getLogger("torch._subclasses.fake_tensor")
+        was_disabled, logger.disabled = logger.disabled, True
+        try:
+            with self._mode:
+                yield
+        finally:
+            logger.disabled = was_disabled
 
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the fake twin of a tensor, the same one each time."""
-        return self._twins.of(tensor, lambda: self._mode.from_tensor(tensor.detach()))
+        return self._twins.of(tensor, lambda: self._fake(tensor.detach()))
 
     input = stand_in
+
+    def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Make a twin; that of a meta tensor lies on the CPU, where the inputs may come from."""
+        if not tensor.is_meta:
+            return self._mode.from_tensor(tensor)
+        with self._mode:
+            return torch.empty_like(tensor, device=CPU)
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator; the mode below makes it fake."""
         del given
-        return operator.func(*args, **kwargs)
+        return kernel_of(operator)(*args, **kwargs)
 
 
 class Meta:
-    """Tensors without values. Small constants that forward makes on the CPU stay real."""
+    """Tensors without values, except for small constants: their values follow them."""
 
     name = "meta"
 
     def __init__(self) -> None:
         self._twins = Twins()
-        self._made_here = _Known()
-        self._unknown: dict[int, torch.UntypedStorage] = {}  # real storage, unknown contents
+        self._values = Values()
 
     def entered(self) -> AbstractContextManager[Any]:
         """Need no context."""
         return nullcontext()
 
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the meta twin of a tensor; indices, masks and sizes are constants of a model."""
+        twin = self.input(tensor)
+        if tensor.device == CPU and not (tensor.is_floating_point() or tensor.is_complex()):
+            self._values.know(twin, tensor)
+        return twin
+
+    def input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the meta twin of a tensor, the same one each time."""
         if tensor.is_meta:
             return tensor
         return self._twins.of(tensor, lambda: tensor.detach().to(META))
 
-    input = stand_in
-
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
-        """Run an operator on meta tensors, or for real if all that it reads is constant."""
-        real = [tensor for tensor in given if not tensor.is_meta]
-        if not given and "device" in kwargs:
-            return self._make(operator, args, kwargs)
-        if len(real) < len(given) or not self._is_constant(operator, real):
-            if real:
-                args, kwargs = self._without_values(operator, args, kwargs)
-            if kwargs.get("device") is not None:
-                kwargs = {**kwargs, "device": META}
-            return operator.func(*args, **kwargs)
-        return self._made(operator.func(*args, **kwargs))
-
-    def _make(self, operator: Operator, args: Any, kwargs: Any) -> Any:
-        """Run a factory: on meta if it was asked to, if it is random, or if much would be made."""
-        shape = operator.func(*args, **{**kwargs, "device": META, "pin_memory": None})
-        asked = kwargs["device"]
-        on_meta = asked is not None and torch.device(asked).type == "meta"
-        if on_meta or operator.is_random or shape.numel() > SMALL:
-            return shape
-        return self._made(operator.func(*args, **kwargs))
-
-    def _made(self, output: Any) -> Any:
-        for tensor in tensors((output,)):
-            if not tensor.is_meta:
-                self._made_here.add(tensor)
+        """Run an operator on meta tensors, and on values if all that it reads is constant."""
+        if not self._is_constant(operator, args, kwargs, given):
+            self._forget(operator, args, kwargs)
+            return self._on_meta(operator, args, kwargs, given)
+        on_meta = any(tensor.is_meta for tensor in given) or _is_meta(kwargs.get("device"))
+        if not on_meta and (given or "device" not in kwargs):
+            return self._on_values(operator, args, kwargs)
+        if operator.reads_values:
+            result = self._on_values(operator, args, kwargs)
+            return tree_map_only(torch.Tensor, self._known, result)
+        output = self._on_meta(operator, args, kwargs, given)
+        if any(tensor.numel() > SMALL for tensor in tensors((output,))):
+            self._forget(operator, args, kwargs)
+            return output
+        result = self._on_values(operator, args, kwargs)
+        if not on_meta:
+            return result
+        for tensor, value in zip(tensors((output,)), tensors((result,)), strict=True):
+            self._values.know(tensor, value)
         return output
 
-    def _without_values(self, operator: Operator, args: Any, kwargs: Any) -> Any:
-        """Replace real tensors by twins; what is written into one is unknown from here on."""
-        for tensor in operator.written(args, kwargs):
-            if not tensor.is_meta:
-                storage = tensor.untyped_storage()
-                self._unknown[storage._cdata] = storage
-        return tree_map_only(torch.Tensor, self.stand_in, (args, kwargs))
-
-    def _is_constant(self, operator: Operator, real: list[torch.Tensor]) -> bool:
-        """Tell whether an operator may run for real: it reads constants and writes to our own."""
-        if operator.is_random or any(tensor.numel() > SMALL for tensor in real):
+    def _is_constant(
+        self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]
+    ) -> bool:
+        """Tell whether an operator reads constants only, and writes only to what forward made."""
+        if operator.is_random or (operator.reads_values and operator.writes):
             return False
-        if any(t.untyped_storage()._cdata in self._unknown for t in real):
-            return False
-        return not operator.writes or all(tensor in self._made_here for tensor in real)
+        return all(self._value(operator, tensor) is not None for tensor in given) and (
+            not operator.writes or self._values.made_here(operator.written(args, kwargs))
+        )
+
+    def _value(self, operator: Operator, tensor: torch.Tensor) -> torch.Tensor | None:
+        if operator.name not in FROM_SHAPES:
+            return self._values.of(tensor)
+        return torch.empty((), dtype=tensor.dtype).expand(tensor.shape)  # costs no memory
+
+    def _forget(self, operator: Operator, args: Any, kwargs: Any) -> None:
+        """Forget what an operator overwrites."""
+        if operator.writes:
+            for tensor in operator.written(args, kwargs):
+                self._values.forget(tensor)
+
+    def _on_values(self, operator: Operator, args: Any, kwargs: Any) -> Any:
+        given = partial(self._value, operator)
+        args, kwargs = tree_map_only(torch.Tensor, given, (args, kwargs))
+        if _is_meta(kwargs.get("device")):
+            kwargs = kwargs | {"device": CPU}
+        result = operator.func(*args, **kwargs)
+        self._values.make(tensors((result,)), tensors(args, kwargs))
+        return result
+
+    def _on_meta(
+        self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]
+    ) -> Any:
+        if any(not tensor.is_meta for tensor in given):
+            args, kwargs = tree_map_only(torch.Tensor, self.stand_in, (args, kwargs))
+        if "device" in kwargs and (kwargs["device"] is not None or not given):
+            kwargs = kwargs | {"device": META} | dict.fromkeys(kwargs.keys() & {"pin_memory"})
+        return kernel_of(operator)(*args, **kwargs)
+
+    def _known(self, value: torch.Tensor) -> torch.Tensor:
+        """Return a meta tensor of known value."""
+        tensor = value.to(META)
+        self._values.know(tensor, value)
+        return tensor
 
 
-class _Known:
-    """A set of tensors by identity that does not keep them alive."""
-
-    def __init__(self) -> None:
-        self._references: dict[int, weakref.ref[torch.Tensor]] = {}
-
-    def add(self, tensor: torch.Tensor) -> None:
-        self._references[id(tensor)] = weakref.ref(tensor)
-
-    def __contains__(self, tensor: torch.Tensor) -> bool:
-        reference = self._references.get(id(tensor))
-        return reference is not None and reference() is tensor
+def _is_meta(device: Any) -> bool:
+    return device is not None and torch.device(device).type == META.type
 
 
 def tensors(args: Any, kwargs: Any = None) -> Iterator[torch.Tensor]:

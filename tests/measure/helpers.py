@@ -57,11 +57,16 @@ def both_ways(profile: ModelProfile, path: str) -> tuple[int | None, int | None]
 
 
 def counted_in(
-    world: Any, model: nn.Module, args: tuple[Any, ...], *, training: bool = False
+    world: Any,
+    model: nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    training: bool = False,
 ) -> counting.Count:
     """Count one call in this world and in no other."""
     layers = Layers(model)
-    call = Call.of(model, args, None, training=training)
+    call = Call.of(model, args, kwargs, training=training)
     with kept(model):
         set_mode(model, training=training)
         return counting._count_in(world, model, layers, ModelState(model), call)

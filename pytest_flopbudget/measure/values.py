@@ -1,0 +1,58 @@
+"""What is known of the values of tensors while a model runs on tensors that have none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.weak import WeakTensorKeyDictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SMALL = 2**16  # elements up to which a constant keeps its values
+
+
+class Values:
+    """The values of constants: of real tensors, and of meta tensors that stand for one.
+
+    Only what forward made is ever written into. After a write of what is not known, nothing is
+    known of any tensor in that memory.
+    """
+
+    def __init__(self) -> None:
+        self._of_meta: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._made: set[StorageWeakRef] = set()
+        self._forgotten: set[StorageWeakRef] = set()
+
+    def know(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
+        """Know the value of a meta tensor."""
+        self._of_meta[tensor] = value
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the value of a tensor, if it is known and small."""
+        value = self._of_meta.get(tensor) if tensor.is_meta else tensor
+        if value is None or value.numel() > SMALL:
+            return None
+        memory = _memory((tensor, value))
+        return value if memory and memory.isdisjoint(self._forgotten) else None
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Forget what lies in the memory of a tensor."""
+        value = self._of_meta.get(tensor) if tensor.is_meta else None
+        self._forgotten |= _memory((tensor, tensor if value is None else value))
+
+    def make(self, results: Iterable[torch.Tensor], given: Iterable[torch.Tensor]) -> None:
+        """Note that results are ours to write into, unless they are views of what was given."""
+        self._made |= _memory(results) - _memory(given)
+
+    def made_here(self, tensors: Iterable[torch.Tensor]) -> bool:
+        """Tell whether the values of all of these are ours to write into."""
+        values = [value for tensor in tensors if (value := self.of(tensor)) is not None]
+        return self._made >= _memory(values)
+
+
+def _memory(tensors: Iterable[torch.Tensor]) -> set[StorageWeakRef]:
+    """Identify the memory of tensors; a sparse or packed one has none to share."""
+    return {StorageWeakRef(t.untyped_storage()) for t in tensors if t.layout is torch.strided}
