@@ -1,0 +1,153 @@
+"""Architectures of `transformers`: each is counted, and every way to run it gives one count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_flopbudget import ModelProfile, profile_model
+from pytest_flopbudget.measure.worlds import Real
+from tests.measure.corpus import linear, sdpa
+from tests.measure.helpers import counted_in
+from tests.measure.transformers_zoo import (
+    BATCH,
+    BY_NAME,
+    MIXTURES,
+    TOKENS,
+    ZOO,
+    Architecture,
+    masked_text,
+    text,
+)
+
+WITHOUT_VALUES = [row for row in ZOO if row.on != "real"]
+ROWS = BATCH * TOKENS
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@cache
+def measured(architecture: Architecture) -> tuple[nn.Module, ModelProfile]:
+    model = architecture.build()
+    return model, profile_model(model, kwargs=architecture.inputs())
+
+
+def named(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("architecture", [BY_NAME[name] for name in names], ids=str)
+
+
+@pytest.mark.parametrize("architecture", ZOO, ids=str)
+def test_it_is_counted_whole(architecture: Architecture) -> None:
+    model, profile = measured(architecture)
+    assert profile.uncounted == ()
+    assert profile.params == model.num_parameters()
+    assert profile.flops == sum(layer.own_flops or 0 for layer in profile.layers) > 0
+    assert (profile.counted_on, profile.data_dependent) == (
+        architecture.on,
+        architecture.on == "real",
+    )
+
+
+@pytest.mark.parametrize("architecture", WITHOUT_VALUES, ids=str)
+def test_a_real_run_gives_the_same_count_layer_by_layer(architecture: Architecture) -> None:
+    model, profile = measured(architecture)
+    count = counted_in(Real(), model, kwargs=architecture.inputs())
+    assert count.forward == [layer.own_flops for layer in profile.layers]
+    assert count.uncounted == {}
+
+
+@pytest.mark.parametrize("architecture", [row for row in ZOO if row.has_sdpa], ids=str)
+def test_eager_attention_costs_what_sdpa_costs(architecture: Architecture) -> None:
+    fused, profile = measured(architecture)
+    eager = architecture.build(attn_implementation="eager")
+    used = [model.config._attn_implementation for model in (fused, eager)]
+    assert used == ["sdpa", "eager"]
+    assert profile_model(eager, kwargs=architecture.inputs()).flops == profile.flops
+
+
+@named("LlamaForCausalLM", "BertModel", "T5ForConditionalGeneration", "LlavaForConditionalGeneration",
+       "MixtralForCausalLM", "EncodecModel", "RwkvForCausalLM", "FlaubertModel")  # fmt: skip
+def test_the_model_is_left_as_it_was(architecture: Architecture) -> None:
+    model = architecture.build()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    profile_model(model, kwargs=architecture.inputs())
+    after = model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_most_are_counted_without_a_real_run() -> None:
+    ways = Counter(measured(row)[1].counted_on for row in ZOO)
+    families = Counter(row.family for row in ZOO)
+    print(f"{len(ZOO)} architectures: {dict(ways)}; {dict(families)}")  # noqa: T201
+    assert ways["meta"] > 0.8 * len(ZOO)
+    assert ways["real"] < 0.1 * len(ZOO)
+
+
+def test_flops_of_llama_with_grouped_queries() -> None:
+    model, profile = measured(BY_NAME["LlamaForCausalLM"])
+    config = model.config
+    width, inner, head = config.hidden_size, config.intermediate_size, config.head_dim
+    queries, keys = config.num_attention_heads * head, config.num_key_value_heads * head
+    assert keys < queries
+    projections = linear(ROWS, width, queries + 2 * keys) + linear(ROWS, queries, width)
+    attention = sdpa(BATCH, config.num_attention_heads, TOKENS, TOKENS, head)
+    layer = projections + attention + 3 * linear(ROWS, width, inner)
+    assert profile["model.layers.1"].flops == layer
+    assert profile["model.layers.1.self_attn"].own_flops == attention
+    assert profile.flops == 2 * layer + linear(ROWS, width, config.vocab_size)
+
+
+def test_flops_of_gpt2() -> None:
+    model, profile = measured(BY_NAME["GPT2LMHeadModel"])
+    width, heads = model.config.n_embd, model.config.n_head
+    projections = linear(ROWS, width, 3 * width) + linear(ROWS, width, width)
+    attention = sdpa(BATCH, heads, TOKENS, TOKENS, width // heads)
+    layer = projections + attention + 2 * linear(ROWS, width, 4 * width)
+    assert profile["transformer.h.1"].flops == layer
+    assert profile.flops == model.config.n_layer * layer + linear(
+        ROWS, width, model.config.vocab_size
+    )
+
+
+@pytest.mark.parametrize("implementation", ["eager", "batched_mm", "grouped_mm"])
+@named("MixtralForCausalLM", "Qwen3MoeForCausalLM", "OlmoeForCausalLM")
+def test_experts_cost_what_the_chosen_ones_do(
+    architecture: Architecture, implementation: str
+) -> None:
+    model = architecture.build(experts_implementation=implementation)
+    profile = profile_model(model, kwargs=text())
+    config = model.config
+    inner = architecture.config["moe_intermediate_size"]
+    inner = inner if architecture.model.startswith("Qwen") else config.intermediate_size
+    chosen = ROWS * config.num_experts_per_tok
+    experts = profile["model.layers.1.mlp.experts"]
+    assert experts.flops == 3 * linear(chosen, config.hidden_size, inner)
+    assert profile.uncounted == ()
+
+
+@pytest.mark.parametrize("architecture", MIXTURES, ids=str)
+def test_a_mixture_costs_the_same_in_bfloat16(architecture: Architecture) -> None:
+    _, profile = measured(architecture)
+    half = profile_model(architecture.build().bfloat16(), kwargs=architecture.inputs())
+    assert (half.flops, half.counted_on) == (profile.flops, profile.counted_on)
+
+
+@named("BertModel", "GPT2LMHeadModel", "LlamaForCausalLM", "MixtralForCausalLM")
+def test_a_model_on_meta_that_asks_a_mask_is_counted_all_the_same(
+    architecture: Architecture,
+) -> None:
+    model = architecture.build(device="meta")
+    profile = profile_model(model, kwargs=masked_text())
+    assert (profile.flops, profile.counted_on) == (measured(architecture)[1].flops, "fake")
