@@ -107,10 +107,12 @@ class Fake:
 
     def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
         """Make a twin; that of a meta tensor lies on the CPU, where the inputs may come from."""
-        if not tensor.is_meta:
-            return self._mode.from_tensor(tensor)
-        with self._mode:
-            return torch.empty_like(tensor, device=CPU)
+        if tensor.is_meta:
+            with self._mode:
+                return torch.empty_like(tensor, device=CPU)
+        twin = self._mode.from_tensor(tensor)
+        twin.item_memo = None  # torch 2.14 keeps the value of a scalar, whoever writes into it
+        return twin
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator; the mode below makes it fake."""

@@ -13,7 +13,7 @@ from torch import nn
 from pytest_flopbudget import ModelProfile, profile_model
 from pytest_flopbudget.measure.worlds import Real
 from tests.measure.corpus import linear, sdpa
-from tests.measure.helpers import counted_in
+from tests.measure.helpers import Fn, counted_in, flops_of, x
 from tests.measure.transformers_zoo import (
     BATCH,
     BY_NAME,
@@ -27,6 +27,9 @@ from tests.measure.transformers_zoo import (
 
 WITHOUT_VALUES = [row for row in ZOO if row.on != "real"]
 ROWS = BATCH * TOKENS
+as_in_the_table = pytest.mark.skipif(
+    torch.__version__ < "2.13", reason="fewer models run without values on an older torch"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +56,13 @@ def test_it_is_counted_whole(architecture: Architecture) -> None:
     assert profile.uncounted == ()
     assert profile.params == model.num_parameters()
     assert profile.flops == sum(layer.own_flops or 0 for layer in profile.layers) > 0
-    assert (profile.counted_on, profile.data_dependent) == (
-        architecture.on,
-        architecture.on == "real",
-    )
+    assert profile.data_dependent == (profile.counted_on == "real")
+
+
+@as_in_the_table
+@pytest.mark.parametrize("architecture", ZOO, ids=str)
+def test_it_is_counted_where_the_table_says(architecture: Architecture) -> None:
+    assert measured(architecture)[1].counted_on == architecture.on
 
 
 @pytest.mark.parametrize("architecture", WITHOUT_VALUES, ids=str)
@@ -70,9 +76,10 @@ def test_a_real_run_gives_the_same_count_layer_by_layer(architecture: Architectu
 @pytest.mark.parametrize("architecture", [row for row in ZOO if row.has_sdpa], ids=str)
 def test_eager_attention_costs_what_sdpa_costs(architecture: Architecture) -> None:
     fused, profile = measured(architecture)
+    if fused.config._attn_implementation != "sdpa":
+        pytest.skip("this version of transformers knows eager attention only for it")
     eager = architecture.build(attn_implementation="eager")
-    used = [model.config._attn_implementation for model in (fused, eager)]
-    assert used == ["sdpa", "eager"]
+    assert eager.config._attn_implementation == "eager"
     assert profile_model(eager, kwargs=architecture.inputs()).flops == profile.flops
 
 
@@ -87,6 +94,7 @@ def test_the_model_is_left_as_it_was(architecture: Architecture) -> None:
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
+@as_in_the_table
 def test_most_are_counted_without_a_real_run() -> None:
     ways = Counter(measured(row)[1].counted_on for row in ZOO)
     families = Counter(row.family for row in ZOO)
@@ -151,3 +159,24 @@ def test_a_model_on_meta_that_asks_a_mask_is_counted_all_the_same(
     model = architecture.build(device="meta")
     profile = profile_model(model, kwargs=masked_text())
     assert (profile.flops, profile.counted_on) == (measured(architecture)[1].flops, "fake")
+
+
+@pytest.mark.xfail(strict=True, reason="`transformers::grouped_mm_fallback` has no formula")
+def test_experts_without_a_grouped_product_of_torch_are_counted() -> None:
+    pytest.importorskip("transformers.integrations.moe")
+    groups = torch.tensor([2, 6], dtype=torch.int32)
+    model = Fn(lambda a, b: torch.ops.transformers.grouped_mm_fallback(a, b, groups))
+    assert flops_of(model, x(6, 8), x(2, 8, 4)) == linear(6, 8, 4)
+
+
+@pytest.mark.xfail(strict=True, reason="an object among the inputs is not copied")
+@pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated:FutureWarning")
+def test_a_cache_among_the_inputs_is_left_as_it_was() -> None:
+    model = BY_NAME["LlamaForCausalLM"].build()
+    cache = model(**text()).past_key_values
+    token = torch.full((BATCH, 1), 5)
+    profile = profile_model(model, kwargs={"input_ids": token, "past_key_values": cache})
+    attention = sdpa(BATCH, 4, 1, TOKENS + 1, 8)
+    assert profile["model.layers.0.self_attn"].own_flops == attention
+    assert cache.layers[0].keys.device.type == "cpu"
+    assert cache.get_seq_length() == TOKENS

@@ -119,8 +119,9 @@ def test_weights_are_no_constants() -> None:
     assert (profile.flops, profile.counted_on) == (3 * ONCE, "real")
 
 
-def test_inputs_are_no_constants() -> None:
-    profile = profile_model(Fn(lambda n: n.sum().item()), torch.ones(3, dtype=torch.long))
+@pytest.mark.parametrize("n", [torch.ones(3, dtype=torch.long), torch.tensor(3)])
+def test_inputs_are_no_constants(n: Tensor) -> None:
+    profile = profile_model(Fn(lambda n: int(n.sum() if n.dim() else n)), n)
     assert (profile.counted_on, profile.data_dependent) == ("real", True)
 
 

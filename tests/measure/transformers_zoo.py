@@ -565,7 +565,7 @@ MULTIMODAL = rows(
         REAL | {"inputs": four_patches_in_text},
     ),
     (
-        "SmolVLMForConditionalGeneration",
+        "Idefics3ForConditionalGeneration",
         IMAGES_IN_TEXT
         | {"text_config": GROUPED | {"model_type": "llama"}, "vision_config": PATCHES}
         | {"scale_factor": 2},
