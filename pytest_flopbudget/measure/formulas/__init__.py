@@ -11,6 +11,8 @@ from pytest_flopbudget.measure.formulas import (
     linalg,
     products,
     recurrent,
+    sequences,
+    sparse,
     transforms,
 )
 from pytest_flopbudget.measure.formulas.registry import (
@@ -19,17 +21,22 @@ from pytest_flopbudget.measure.formulas.registry import (
     register_flop_formula,
     shapes_of,
 )
+from pytest_flopbudget.measure.formulas.values import MissingValuesError, parts
 
 __all__ = [
     "Formula",
+    "MissingValuesError",
     "attention",
     "convolutions",
     "distances",
     "formula_of",
     "linalg",
+    "parts",
     "products",
     "recurrent",
     "register_flop_formula",
+    "sequences",
     "shapes_of",
+    "sparse",
     "transforms",
 ]

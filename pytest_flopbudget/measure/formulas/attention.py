@@ -20,7 +20,8 @@ MATRIX = 2  # dimensions
 @register("_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu",
            "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
            "_scaled_dot_product_fused_attention_overrideable",
-           "_scaled_dot_product_attention_math_for_mps")  # fmt: skip
+           "_scaled_dot_product_attention_math_for_mps",
+           "_triton_scaled_dot_attention")  # fmt: skip
 def attention(q: Shape, k: Shape, v: Shape, *_: Any, **__: Any) -> int:
     """From q (b, heads, n, d), k (b, kv_heads, m, d), v (b, kv_heads, m, e)."""
     return 2 * prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
@@ -41,7 +42,7 @@ def attention_backward(gradient: Shape, q: Shape, k: Shape, v: Shape, *_: Any, *
     return 2 * attention(q, k, v)
 
 
-@register("_native_multi_head_attention")
+@register("_native_multi_head_attention", "_triton_multi_head_attention")
 def multi_head_attention(
     query: Shape,
     key: Shape,
@@ -56,9 +57,8 @@ def multi_head_attention(
 ) -> int:
     """The fused path of `nn.MultiheadAttention`: projections (3e, e) and (e, e), attention."""
     del value, num_head, qkv_bias
-    batch, queries, _width = query
-    products = 2 * batch * queries * (prod(qkv_weight) + prod(proj_weight))
-    return products + 4 * batch * queries * key[1] * embed_dim
+    rows = prod(query[:-1])
+    return 2 * rows * (prod(qkv_weight) + prod(proj_weight)) + 4 * rows * key[-2] * embed_dim
 
 
 @register("_transformer_encoder_layer_fwd")

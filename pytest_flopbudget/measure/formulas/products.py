@@ -1,6 +1,7 @@
 """Matrix products: each element of the result is a sum over the contracted dimension.
 
-So they cost 2 * |result| * its length; the additions of a bias are element-wise, hence free.
+So they cost 2 * |result| * its length; the additions of a bias are element-wise, hence free. Of a
+sparse matrix only what it stores is multiplied.
 """
 
 from __future__ import annotations
@@ -9,16 +10,39 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.formulas.registry import register
+from pytest_flopbudget.measure.formulas.values import is_sparse, meetings, stored
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile import Shape
 
 
-@register("mm", "bmm", "_int_mm", "_scaled_mm", "matmul", "mv", "dot", "vdot")
+@register("mm", "bmm", "_int_mm", "_scaled_mm", "_scaled_mm_v2", "matmul", "mv", "dot", "vdot",
+           "quantized::matmul")  # fmt: skip
 def product(a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
-    """(..., n, k) times (..., k, m); the additions of a bias are element-wise, hence free."""
-    del b
+    """(..., n, k) times (..., k, m).
+
+    Each element that a sparse a stores meets each of m columns, or one vector; each that a
+    sparse b stores meets each of n rows.
+    """
+    if is_sparse(a) and is_sparse(b):
+        return 2 * meetings(a, b)
+    if is_sparse(a):
+        return 2 * stored(a) * (b[-1] if len(b) > 1 else 1)
+    if is_sparse(b):
+        return 2 * stored(b) * a[-2]
     return 2 * prod(out_shape) * a[-1]
+
+
+@register("_foreach_mm")
+def products(a: list[Shape], b: list[Shape], *_: Any, out_shape: list[Shape], **__: Any) -> int:
+    """Products of the matrices of two lists, pair by pair."""
+    return sum(product(x, y, out_shape=out) for x, y, out in zip(a, b, out_shape, strict=True))
+
+
+@register("matmul_backward")
+def product_backward(gradient: Shape, a: Shape, b: Shape, mask: list[bool], **_: Any) -> int:
+    """The gradients of a and of b each cost what the forward call did."""
+    return product(a, b, out_shape=gradient) * (mask[0] + mask[1])
 
 
 @register("addmm", "_addmm_activation", "addmv", "baddbmm")
@@ -44,14 +68,19 @@ def linear(x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
 
 @register("quantized::linear", "quantized::linear_relu", "quantized::linear_dynamic",
            "quantized::linear_relu_dynamic", "quantized::linear_dynamic_fp16",
+           "quantized::linear_relu_dynamic_fp16", "quantized::linear_leaky_relu",
+           "quantized::linear_tanh", "quantized::linear_dynamic_fp16_unpacked_weight",
+           "quantized::linear_with_input_q_dq_qweight_dq_output_fp32",
+           "quantized::linear_with_input_q_dq_qweight_dq_relu_output_fp32",
+           "quantized::int4mm_packed_weight_cpu", "_mixed_dtypes_linear",
            "_weight_int8pack_mm", "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu",
-           "_dyn_quant_matmul_4bit")  # fmt: skip
+           "_weight_int4pack_mm_with_scales_and_zeros", "_dyn_quant_matmul_4bit")  # fmt: skip
 def packed_linear(x: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     """From x (..., in) to (..., out) by a packed weight, whose shape does not show."""
     return 2 * prod(out_shape) * x[-1]
 
 
-@register("_grouped_mm", "_scaled_grouped_mm")
+@register("_grouped_mm", "_scaled_grouped_mm", "_scaled_grouped_mm_v2")
 def grouped_product(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
     """Products of groups of rows: each row of a (rows, k) meets one of the g in b (g, k, m).
 
@@ -67,6 +96,20 @@ def linear_backward(x: Shape, gradient: Shape, weight: Shape, mask: list[bool], 
     """The gradients of the input and of the weight each cost what the forward call did."""
     del gradient
     return linear(x, weight) * (mask[0] + mask[1])
+
+
+@register("mkldnn_linear_backward_input")
+def linear_backward_input(size: Any, gradient: Shape, weight: Shape, *_: Any, **__: Any) -> int:
+    """The gradient (..., out) times weight (out, in)."""
+    del size
+    return 2 * prod(gradient[:-1]) * prod(weight)
+
+
+@register("mkldnn_linear_backward_weights")
+def linear_backward_weights(gradient: Shape, x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
+    """The gradient (..., out), transposed, times x (..., in)."""
+    del gradient
+    return linear(x, weight)
 
 
 @register("_trilinear")

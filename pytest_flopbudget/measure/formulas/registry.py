@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from torch._ops import HigherOrderOperator
 
 from pytest_flopbudget.errors import SettingsError
 
@@ -17,6 +18,12 @@ Formula = Callable[..., int]
 F = TypeVar("F", bound=Formula)
 
 _formulas: dict[str, Formula] = {}
+
+
+class ShapeOf(tuple[int, ...]):
+    """The shape of a tensor, which knows its tensor, for formulas that count what is stored."""
+
+    tensor: torch.Tensor
 
 
 def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
@@ -50,8 +57,10 @@ def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
     return decorate
 
 
-def formula_of(func: OpOverload) -> Formula | None:
+def formula_of(func: OpOverload | HigherOrderOperator) -> Formula | None:
     """Return the formula of an operator, if there is one."""
+    if isinstance(func, HigherOrderOperator):
+        return _formulas.get(f"{func.namespace}::{func.name()}")
     name = func._schema.name
     return _formulas.get(name) or _formulas.get(name.removesuffix("_"))  # in place, the same
 
@@ -70,7 +79,9 @@ def register(*names: str) -> Callable[[F], F]:
 def shapes_of(value: Any) -> Any:
     """Replace the tensors in an operator's arguments by their shapes."""
     if isinstance(value, torch.Tensor):
-        return tuple(map(int, value.shape))
+        shape = ShapeOf(map(int, value.shape))
+        shape.tensor = value
+        return shape
     if isinstance(value, list | tuple):
         return [shapes_of(item) for item in value] if value else value
     return value
