@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from pytest_flopbudget.measure.formulas import MissingValuesError, registry, shapes_of
+from pytest_flopbudget.measure.formulas import MissingValuesError, parts, registry, shapes_of
 from tests.measure.helpers import x
 
 BUILT_IN = dict(registry._formulas)  # before any test registers its own
@@ -36,7 +37,7 @@ def of(*values: Any, **kwargs: Any) -> Any:
     return shapes_of(torch.tensor(values, **kwargs))
 
 
-def sparse(*rows: list[int], layout: torch.layout = torch.sparse_coo) -> Any:
+def sparse(*rows: Any, layout: torch.layout = torch.sparse_coo) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # compressed layouts are in beta
         return shapes_of(torch.tensor(rows, dtype=torch.float).to_sparse(layout=layout))
@@ -55,6 +56,9 @@ def unlike(*_: Any) -> int:  # what changes the scores of flex attention, or its
 FOUR = ([1, 0, 0, 0, 0], [0, 2, 3, 0, 0], [0, 0, 0, 0, 4])
 # Three of (5, 7): rows 0 and 2 meet one column each of those four, row 1 meets one.
 THREE = ([1, 0, 0, 0, 0, 0, 0], [0, 2, 0, 0, 0, 0, 0], [0, 0, 3, 0, 0, 0, 0], [0] * 7, [0] * 7)
+TWICE = shapes_of(  # one element, stored in two parts
+    torch.sparse_coo_tensor([[0, 0], [1, 1]], [1.0, 2.0], (3, 5), check_invariants=False)
+)
 
 PRODUCTS = [
     Call("mm _int_mm _scaled_mm _scaled_mm_v2 matmul quantized::matmul", ((3, 5), (5, 7)), 210,
@@ -66,7 +70,7 @@ PRODUCTS = [
     Call("addmm _addmm_activation", ((7,), (3, 5), (5, 7)), 210, (3, 7)),
     Call("addmv", ((3,), (3, 5), (5,)), 30, (3,)),
     Call("baddbmm", ((2, 3, 7), (2, 3, 5), (2, 5, 7)), 420, (2, 3, 7)),
-    Call("addbmm", ((3, 7), (2, 3, 5), (2, 5, 7)), 420, (3, 7)),  # the sum of two of 210
+    Call("addbmm", ((3, 7), (11, 3, 5), (11, 5, 7)), 2310, (3, 7)),  # the sum of 11 of 210
     Call("_foreach_mm", ([(3, 5), (2, 3)], [(5, 7), (3, 5)]), 270, [(3, 7), (2, 5)]),  # 210 + 60
     *(
         Call("matmul_backward", ((3, 7), (3, 5), (5, 7), [first, second]), 210 * (first + second))
@@ -108,13 +112,20 @@ PRODUCTS = [
     # (2, 1, 1, 5), summed over the rows.
     Call("_trilinear", ((2, 3), (2, 7), (2, 5), [1, 3], [2, 3], [1, 2], [0]),
          2 * 2 * 7 * 3 + 2 * 2 * 7 * 3 * 5, (7, 3, 5)),
+    # The gradient of the first: (2, 7, 1, 1) by (1, 7, 3, 5), summed over 7; then the result
+    # (2, 3, 5) by (2, 1, 1, 5), summed over 5.
+    Call("_trilinear", ((2, 7), (7, 3, 5), (2, 5), [2, 3], [0], [1, 2], [1, 3]),
+         2 * 2 * 7 * 3 * 5 + 2 * 2 * 3 * 5, (2, 3)),
 ]  # fmt: skip
 SPARSE = [
     Call("mm hspmm _sparse_mm_reduce_impl", (sparse(*FOUR), (5, 7)), 2 * 4 * 7, (3, 7)),
     Call("mm", (sparse(*FOUR, layout=torch.sparse_csr), (5, 7)), 2 * 4 * 7, (3, 7)),
     Call("mm", (sparse(*FOUR, layout=torch.sparse_csc), (5, 7)), 2 * 4 * 7, (3, 7)),
     Call("mm", ((3, 5), sparse(*THREE)), 2 * 3 * 3, (3, 7)),
+    Call("mm", (TWICE, (5, 7)), 2 * 2 * 7, (3, 7)),
     Call("mv", (sparse(*FOUR), (5,)), 2 * 4, (3,)),
+    Call("bmm", (sparse(FOUR, FOUR), (2, 5, 7)), 2 * 8 * 7, (2, 3, 7)),
+    Call("bmm", ((2, 11, 3), sparse(FOUR, FOUR)), 2 * 8 * 11, (2, 11, 5)),
     Call("addmm _sparse_addmm sspaddmm", ((3, 7), sparse(*FOUR), (5, 7)), 2 * 4 * 7, (3, 7)),
     # Columns 0, 1, 2 of the first meet rows 0, 1, 2 of the second: one pair each.
     Call("mm _sparse_sparse_matmul", (sparse(*FOUR), sparse(*THREE)), 2 * 3, (3, 7)),
@@ -226,6 +237,8 @@ ATTENTION = [
          "_scaled_dot_product_fused_attention_overrideable "
          "_scaled_dot_product_attention_math_for_mps _triton_scaled_dot_attention",
          (Q, K, V), ATTENTION_ONCE),
+    Call("_scaled_dot_product_flash_attention_for_cpu", (Q[1:], K[1:], V[1:]),
+         ATTENTION_ONCE // 2),  # of one of a nested tensor's two
     Call("_scaled_dot_product_flash_attention_backward "
          "_scaled_dot_product_flash_attention_for_cpu_backward "
          "_scaled_dot_product_efficient_attention_backward "
@@ -326,33 +339,36 @@ RNN = [
     Call("quantized_lstm",
          ((5, 2, 3), [STATE, STATE], [None], True, 2, 0.0, False, True, False),
          2 * 10 * 28 * 2 * (3 + 7 + 14 + 7)),  # the second layer reads both directions
+    Call("quantized_lstm",
+         ((5, 2, 3), [STATE, STATE], [None], True, 3, 0.0, False, True, False),
+         2 * 10 * 28 * 2 * (3 + 7 + 14 + 7 + 14 + 7)),
     Call("quantized_gru", ((5, 2, 3), STATE, [None], True, 2, 0.0, False, False, False),
          LSTM * 3 // 4),
     Call("quantized_gru", ((10, 3), (5,), STATE, [None], True, 2, 0.0, False, False),
          LSTM * 3 // 4),
-    Call("quantized::quantized_lstm_cell_dynamic", ((2, 3), [(2, 7), (2, 7)], 0, 0, (28,), (28,)),
-         2 * 2 * 28 * (3 + 7)),
+    Call("quantized::quantized_lstm_cell_dynamic", ((5, 3), [(5, 7), (5, 7)], 0, 0, (28,), (28,)),
+         2 * 5 * 28 * (3 + 7)),
     Call("quantized::quantized_gru_cell_dynamic", ((2, 3), (2, 7), 0, 0, (21,), (21,)),
          2 * 2 * 21 * (3 + 7)),
     Call("quantized::quantized_rnn_tanh_cell_dynamic quantized::quantized_rnn_relu_cell_dynamic",
          ((2, 3), (2, 7), 0, 0, (7,), (7,)), 2 * 2 * 7 * (3 + 7)),
 ]  # fmt: skip
-SQUARE, COLUMNS = (5, 6, 6), (5, 6, 7)  # five matrices of 6^3 = 216
+SQUARE, COLUMNS = (5, 2, 6, 6), (5, 2, 6, 7)  # ten matrices of 6^3 = 216
 LINALG = [
-    Call("linalg_lu_factor_ex linalg_lu _linalg_det _linalg_slogdet", (SQUARE,), 5 * 144),  # 2/3
+    Call("linalg_lu_factor_ex linalg_lu _linalg_det _linalg_slogdet", (SQUARE,), 10 * 144),  # 2/3
     Call("linalg_lu_factor_ex linalg_lu", ((5, 9, 6),), 5 * (9 * 36 - 72)),  # m n^2 - n^3 / 3
     Call("linalg_lu_factor_ex linalg_lu", ((5, 6, 9),), 5 * (9 * 36 - 72)),
-    Call("linalg_cholesky_ex cholesky linalg_ldl_factor_ex", (SQUARE,), 5 * 72),  # 1/3
-    Call("linalg_inv_ex", (SQUARE,), 5 * 432),  # 2
-    Call("cholesky_inverse", (SQUARE,), 5 * 144),  # 1/3 + 1/3
-    Call("_linalg_solve_ex", (SQUARE, COLUMNS), 5 * (144 + 2 * 36 * 7), [COLUMNS, SQUARE]),
-    Call("_linalg_solve_ex", (SQUARE, (5, 6)), 5 * (144 + 2 * 36), [(5, 6), SQUARE]),
-    Call("_linalg_solve_ex", ((6, 6), COLUMNS), 144 + 5 * 2 * 36 * 7, [COLUMNS, (6, 6)]),
-    Call("linalg_lu_solve linalg_ldl_solve", (SQUARE, (5, 6), COLUMNS), 5 * 2 * 36 * 7, COLUMNS),
-    Call("cholesky_solve", (COLUMNS, SQUARE), 5 * 2 * 36 * 7, COLUMNS),
-    Call("linalg_solve_triangular", (SQUARE, COLUMNS), 5 * 36 * 7, COLUMNS),
-    Call("linalg_solve_triangular", (SQUARE, (6, 7)), 5 * 36 * 7, COLUMNS),
-    Call("triangular_solve", (COLUMNS, SQUARE), 5 * 36 * 7, [COLUMNS, SQUARE]),
+    Call("linalg_cholesky_ex cholesky linalg_ldl_factor_ex", (SQUARE,), 10 * 72),  # 1/3
+    Call("linalg_inv_ex", (SQUARE,), 10 * 432),  # 2
+    Call("cholesky_inverse", (SQUARE,), 10 * 144),  # 1/3 + 1/3
+    Call("_linalg_solve_ex", (SQUARE, COLUMNS), 10 * (144 + 2 * 36 * 7), [COLUMNS, SQUARE]),
+    Call("_linalg_solve_ex", (SQUARE, (5, 2, 6)), 10 * (144 + 2 * 36), [(5, 2, 6), SQUARE]),
+    Call("_linalg_solve_ex", ((6, 6), COLUMNS), 144 + 10 * 2 * 36 * 7, [COLUMNS, (6, 6)]),
+    Call("linalg_lu_solve linalg_ldl_solve", (SQUARE, (5, 2, 6), COLUMNS), 10 * 2 * 36 * 7, COLUMNS),
+    Call("cholesky_solve", (COLUMNS, SQUARE), 10 * 2 * 36 * 7, COLUMNS),
+    Call("linalg_solve_triangular", (SQUARE, COLUMNS), 10 * 36 * 7, COLUMNS),
+    Call("linalg_solve_triangular", (SQUARE, (6, 7)), 10 * 36 * 7, COLUMNS),
+    Call("triangular_solve", (COLUMNS, SQUARE), 10 * 36 * 7, [COLUMNS, SQUARE]),
     Call("geqrf", ((5, 9, 6),), 5 * (2 * 9 * 36 - 144)),  # 2 m n^2 - 2/3 n^3
     Call("geqrf", ((5, 6, 9),), 5 * (2 * 9 * 36 - 144)),
     Call("linalg_householder_product", ((5, 9, 6), (5, 6)),
@@ -415,10 +431,33 @@ def test_every_formula_says_where_it_comes_from(name: str) -> None:
     [
         ("aten::_flash_attention_forward", (PQ, PK, PV, shapes_of(x(3, device="meta")), None)),
         ("aten::_flash_attention_forward", (PQ, PK, PV, (3,), None)),
+        (
+            "aten::_flash_attention_forward",
+            (PQ, PK, PV, shapes_of(FakeTensorMode().from_tensor(x(3))), None),
+        ),
         ("aten::mm", (shapes_of(x(3, 5).to_sparse().to("meta")), (5, 7))),
     ],
-    ids=["meta", "shape", "sparse"],
+    ids=["meta", "shape", "fake", "sparse"],
 )
 def test_a_count_that_needs_values_is_not_guessed(name: str, args: Any) -> None:
     with pytest.raises(MissingValuesError, match="depend on their values"):
         BUILT_IN[name](*args, out_shape=())
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_taken_apart(layout: torch.layout) -> None:
+    rows = torch.nested.nested_tensor([x(3, 5), x(2, 5)], layout=layout)
+    out = torch.nested.nested_tensor([x(3, 7), x(2, 7)], layout=layout)
+    found = [shapes_of(part[0]) for part in parts((rows, [rows, 1]), {}, ())]
+    assert found == [[(3, 5), [(3, 5), 1]], [(2, 5), [(2, 5), 1]]]
+    found = [(shapes_of(args), shapes_of(kwargs["w"]), shapes_of(output))
+             for args, kwargs, output in parts((rows,), {"w": x(5, 7), "n": rows}, out)]  # fmt: skip
+    assert found == [([(3, 5)], (5, 7), (3, 7)), ([(2, 5)], (5, 7), (2, 7))]
+
+
+def test_without_nested_tensors_there_is_one_part() -> None:
+    args, kwargs, output = (x(3, 5), [x(2)]), {"a": 1}, x(3)
+    assert [tuple(map(id, part)) for part in parts(args, kwargs, output)] == [
+        (id(args), id(kwargs), id(output))
+    ]

@@ -117,7 +117,7 @@ def mps_transposed_convolution_backward(
 ) -> int:
     """The same of a transposed convolution."""
     del gradient
-    wanted: list[bool] = rest[-1][:2]
+    wanted: list[bool] = rest[-1]
     return 2 * _positions(x) * prod(weight) * sum(wanted)
 
 

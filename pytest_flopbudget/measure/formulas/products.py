@@ -10,7 +10,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.formulas.registry import register
-from pytest_flopbudget.measure.formulas.values import is_sparse, meetings, stored
+from pytest_flopbudget.measure.formulas.sparse import sparse_product
+from pytest_flopbudget.measure.formulas.values import is_sparse
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile import Shape
@@ -19,17 +20,9 @@ if TYPE_CHECKING:
 @register("mm", "bmm", "_int_mm", "_scaled_mm", "_scaled_mm_v2", "matmul", "mv", "dot", "vdot",
            "quantized::matmul")  # fmt: skip
 def product(a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
-    """(..., n, k) times (..., k, m).
-
-    Each element that a sparse a stores meets each of m columns, or one vector; each that a
-    sparse b stores meets each of n rows.
-    """
-    if is_sparse(a) and is_sparse(b):
-        return 2 * meetings(a, b)
-    if is_sparse(a):
-        return 2 * stored(a) * (b[-1] if len(b) > 1 else 1)
-    if is_sparse(b):
-        return 2 * stored(b) * a[-2]
+    """(..., n, k) times (..., k, m)."""
+    if is_sparse(a) or is_sparse(b):
+        return sparse_product(a, b)
     return 2 * prod(out_shape) * a[-1]
 
 
@@ -134,8 +127,7 @@ def trilinear(
         _dimensions(shape, e, sizes) for shape, e in ((a, expand_a), (b, expand_b), (c, expand_c))
     ]
     first = held[0] | held[1]
-    left = {d for d in first if d not in summed or d in held[2]}
-    second = left | held[2]
+    second = first.difference(summed) | held[2]
     return 2 * prod(sizes[d] for d in first) + 2 * prod(sizes[d] for d in second)
 
 

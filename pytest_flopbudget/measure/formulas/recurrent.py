@@ -94,7 +94,7 @@ def _packed_rnn(gates: int, x: Shape, *args: Any) -> int:
 
     A packed sequence (all steps, in) comes with a vector of its batch sizes.
     """
-    if isinstance(args[0], tuple) and len(args[0]) == 1:
+    if len(args[0]) == 1:
         args = args[1:]
     state, _weights, _has_biases, layers, _dropout, _train, bidirectional = args[:7]
     hidden, directions = _hidden(state), 2 if bidirectional else 1

@@ -9,9 +9,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.formulas.products import product
 from pytest_flopbudget.measure.formulas.registry import register
-from pytest_flopbudget.measure.formulas.values import stored
+from pytest_flopbudget.measure.formulas.values import is_sparse, meetings, stored
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile import Shape
@@ -19,8 +18,16 @@ if TYPE_CHECKING:
 
 @register("_sparse_sparse_matmul", "hspmm", "_sparse_mm_reduce_impl")
 def sparse_product(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
-    """From a sparse a (n, k) times b (k, m); also where a mean or an extreme takes the sum."""
-    return product(a, b, out_shape=(a[0], b[1]))
+    """(..., n, k) times (..., k, m), also where a mean or an extreme takes the place of the sum.
+
+    Each element that a sparse a stores meets each of m columns, or one vector; each that a
+    sparse b stores meets each of n rows; two of both meet where one's column is the other's row.
+    """
+    if is_sparse(a) and is_sparse(b):
+        return 2 * meetings(a, b)
+    if is_sparse(a):
+        return 2 * stored(a) * (b[-1] if len(b) > 1 else 1)
+    return 2 * stored(b) * a[-2]
 
 
 @register("_sparse_addmm", "sspaddmm")

@@ -36,5 +36,6 @@ def real_inverse(x: Shape, dim: list[int], *_: Any, out_shape: Shape, **__: Any)
 
 def _transforms(shape: Shape, dim: list[int], *, per_point: float) -> int:
     points = prod(shape[d] for d in dim)
-    others = prod(shape) // points if points else 0
-    return others * round(per_point * points * log2(points)) if points else 0
+    if not points:
+        return 0
+    return prod(shape) // points * round(per_point * points * log2(points))

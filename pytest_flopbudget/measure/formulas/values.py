@@ -38,9 +38,7 @@ def is_sparse(shape: Shape) -> bool:
 
 
 def stored(shape: Shape) -> int:
-    """Count the elements that a sparse tensor stores, or those of a dense one."""
-    if not is_sparse(shape):
-        return torch.Size(shape).numel()
+    """Count the elements that a sparse tensor stores."""
     tensor = _with_values(shape)
     return (tensor._values() if tensor.layout == torch.sparse_coo else tensor.values()).numel()
 
@@ -88,8 +86,8 @@ def _with_values(shape: Shape) -> torch.Tensor:
 
 
 def _per_index(matrix: torch.Tensor, dim: int) -> torch.Tensor:
-    coordinates = matrix.to_sparse_coo() if matrix.layout != torch.sparse_coo else matrix
-    return torch.bincount(coordinates._indices()[dim], minlength=matrix.shape[dim])
+    coordinates = matrix.to_sparse_coo()._indices()
+    return torch.bincount(coordinates[dim], minlength=matrix.shape[dim])
 
 
 def _flat(value: Any) -> Iterator[torch.Tensor]:
