@@ -386,6 +386,7 @@ def required(value: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated:UserWarning")
 @pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
 @pytest.mark.parametrize("world", [Fake, Real])
 @pytest.mark.parametrize(("case", "wanted"), list(ways()))

@@ -4,10 +4,17 @@ from tests.measure.corpus.attention import ATTENTION, encoder_layer
 from tests.measure.corpus.case import Case, feed_forward, mha
 from tests.measure.corpus.convolutions import CONVOLUTIONS
 from tests.measure.corpus.free import FREE
-from tests.measure.corpus.products import IN_PLACE, LINEAR, MATRICES
+from tests.measure.corpus.linalg import DISTANCES, LINALG, TRANSFORMS
+from tests.measure.corpus.low_bit import LOW_BIT
+from tests.measure.corpus.products import IN_PLACE, INTO, LINEAR, MATRICES
+from tests.measure.corpus.quantised import QUANTISED
 from tests.measure.corpus.recurrent import RECURRENT
+from tests.measure.corpus.sparse import SPARSE
 
-CORPUS = [*LINEAR, *MATRICES, *CONVOLUTIONS, *ATTENTION, *RECURRENT, *FREE]
+CORPUS = [
+    *LINEAR, *MATRICES, *INTO, *LOW_BIT, *CONVOLUTIONS, *ATTENTION, *RECURRENT, *QUANTISED, *SPARSE,
+    *LINALG, *TRANSFORMS, *DISTANCES, *FREE,
+]  # fmt: skip
 
 __all__ = [
     "ATTENTION",
@@ -16,8 +23,11 @@ __all__ = [
     "FREE",
     "IN_PLACE",
     "LINEAR",
+    "LOW_BIT",
     "MATRICES",
+    "QUANTISED",
     "RECURRENT",
+    "SPARSE",
     "Case",
     "encoder_layer",
     "feed_forward",

@@ -18,6 +18,12 @@ class Case:
     flops: int
     counted_on: str = "meta"
     data_dependent: bool = False
+    never: tuple[str, ...] = ()  # where else it does not run
+
+    def runs_in(self, world: str) -> bool:
+        """Tell whether tensors of one kind suffice."""
+        kinds = ("meta", "fake", "real")
+        return kinds.index(world) >= kinds.index(self.counted_on) and world not in self.never
 
     def __str__(self) -> str:
         return self.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -9,6 +10,29 @@ from tests.measure.corpus.case import Case, conv
 from tests.measure.helpers import Fn, x
 
 CONVOLUTIONS = [
+    Case("conv1d-depthwise", lambda: (nn.Conv1d(4, 4, 3, groups=4), x(2, 4, 10)),
+         conv(2 * 8, 1, 4, 3)),
+    Case("conv1d-causal", lambda: (Fn(lambda self, a: self.conv(F.pad(a, (4, 0))),
+         conv=nn.Conv1d(3, 5, 3, dilation=2)), x(2, 3, 10)), conv(2 * 10, 3, 5, 3)),
+    Case("conv3d-grouped", lambda: (nn.Conv3d(4, 6, 2, groups=2), x(1, 4, 3, 4, 5)),
+         conv(2 * 3 * 4, 2, 6, 8)),
+    Case("conv3d-strided-dilated", lambda: (nn.Conv3d(3, 5, 2, 2, 1, 2), x(1, 3, 4, 5, 6)),
+         conv(2 * 3 * 3, 3, 5, 8)),  # (4 + 2 - 3) // 2 + 1 = 2, then 3 and 3
+    Case("conv3d-same", lambda: (nn.Conv3d(3, 5, 3, padding="same"), x(1, 3, 4, 5, 6)),
+         conv(4 * 5 * 6, 3, 5, 27)),
+    Case("conv2d-mapped", lambda: (Fn(torch.vmap(F.conv2d)), x(4, 1, 3, 8, 8), x(4, 5, 3, 3, 3)),
+         conv(4 * 36, 3, 5, 9)),  # a kernel of its own for each image
+    Case("conv-tbc", lambda: (Fn(torch.conv_tbc), x(8, 2, 3), x(3, 3, 5), x(5)),
+         conv(6 * 2, 3, 5, 3)),
+    Case("transposed-1d-grouped", lambda: (nn.ConvTranspose1d(4, 6, 3, groups=2), x(2, 4, 5)),
+         conv(2 * 5, 4, 3, 3)),
+    Case("transposed-3d-grouped-dilated",
+         lambda: (nn.ConvTranspose3d(4, 6, 2, 2, groups=2, dilation=2), x(1, 4, 2, 3, 4)),
+         conv(24, 4, 3, 8)),
+    Case("f-transposed", lambda: (Fn(F.conv_transpose2d), x(1, 3, 4, 4), x(3, 5, 3, 3)),
+         conv(16, 3, 5, 9)),
+    Case("unfolded", lambda: (Fn(lambda a, w: w @ F.unfold(a, 3)), x(1, 3, 8, 8), x(5, 27)),
+         2 * 5 * 27 * 36),  # a convolution by hand
     Case("conv1d", lambda: (nn.Conv1d(3, 5, 3), x(2, 3, 10)), conv(2 * 8, 3, 5, 3)),
     Case("conv2d", lambda: (nn.Conv2d(3, 5, 3), x(2, 3, 8, 9)), conv(2 * 6 * 7, 3, 5, 9)),
     Case("conv3d", lambda: (nn.Conv3d(3, 5, 3), x(2, 3, 4, 5, 6)),

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from tests.measure.corpus.case import Case
 from tests.measure.helpers import Fn, x
 
 TOKENS = torch.zeros(2, 5, dtype=torch.long)
+
+
+def sampled(image: Tensor, theta: Tensor) -> Tensor:
+    return F.grid_sample(image, F.affine_grid(theta, [1, 3, 5, 6], False), align_corners=False)
+
+
 FREE = [
+    Case("grid-sample", lambda: (Fn(sampled), x(1, 3, 4, 4), x(1, 2, 3)), 0),
+    Case("grid-sample-3d", lambda: (Fn(partial(F.grid_sample, align_corners=False)), x(1, 3, 4, 4, 4), x(1, 2, 2, 2, 3)), 0),
+    Case("fold", lambda: (nn.Fold((4, 5), 2), x(1, 12, 12)), 0),
+    Case("max-unpool", lambda: (Fn(lambda a: F.max_unpool2d(*F.max_pool2d(a, 2,
+         return_indices=True), 2)), x(1, 3, 4, 4)), 0),
+    Case("cross-entropy", lambda: (nn.CrossEntropyLoss(), x(2, 5), TOKENS[:, 0]), 0),
+    Case("ctc", lambda: (Fn(lambda p: F.ctc_loss(p, torch.ones(2, 3, dtype=torch.long), (5, 5),
+         (3, 3))), x(5, 2, 4)), 0, never=("fake",)),
+    Case("losses", lambda: (Fn(lambda a, b: F.mse_loss(a, b) + F.l1_loss(a, b)
+         + F.smooth_l1_loss(a, b) + F.huber_loss(a, b) + F.kl_div(a, b, reduction="batchmean")),
+         x(2, 5), x(2, 5)), 0),
+    Case("sorting", lambda: (Fn(lambda a: a.sort(-1).values + a.cumsum(-1) + a.topk(5).values),
+         x(2, 5)), 0),
+    Case("scatter", lambda: (Fn(lambda a: torch.zeros(2, 7).scatter_add(1, TOKENS, a)), x(2, 5)),
+         0),
     Case("embedding", lambda: (nn.Embedding(10, 4), TOKENS), 0),
     Case("embedding-bag", lambda: (nn.EmbeddingBag(10, 4), TOKENS), 0),
     Case("identity", lambda: (nn.Identity(), x(2, 3)), 0),

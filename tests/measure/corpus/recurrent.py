@@ -21,7 +21,32 @@ def packed(self: Any, seq: Tensor) -> Tensor:
     return self.rnn(nn.utils.rnn.pack_padded_sequence(seq, lengths, batch_first=True))[0].data
 
 
+def steps(self: Any, sequence: Tensor) -> Tensor:
+    state = sequence.new_zeros(2, 4)
+    for step in sequence:
+        state = self.cell(step, state)
+    return state
+
+
 RECURRENT = [
+    Case("lstm-projected-bidirectional",
+         lambda: (rnn_of(nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2)), x(5, 2, 3)),
+         2 * 2 * 10 * (16 * (3 + 2) + 4 * 2 + 16 * (4 + 2) + 4 * 2)),  # reads 2 of each direction
+    Case("gru-given-state", lambda: (rnn_of(nn.GRU(3, 4, 2)), x(5, 2, 3), x(2, 2, 4)),
+         rnn(3, 10, 3, 4) + rnn(3, 10, 4, 4)),
+    Case("lstm-dropout", lambda: (rnn_of(nn.LSTM(3, 4, 2, dropout=0.5)), x(5, 2, 3)),
+         rnn(4, 10, 3, 4) + rnn(4, 10, 4, 4)),
+    Case("gru-without-batch", lambda: (rnn_of(nn.GRU(3, 4)), x(5, 3)), rnn(3, 5, 3, 4)),
+    Case("rnn-bidirectional", lambda: (rnn_of(nn.RNN(3, 4, bidirectional=True)), x(5, 2, 3)),
+         2 * rnn(1, 10, 3, 4)),
+    Case("lstm-packed-bidirectional-2-layers",
+         lambda: (Fn(packed, rnn=nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True)),
+                  x(2, 5, 3)),
+         2 * (rnn(4, 8, 3, 4) + rnn(4, 8, 8, 4)), "real", data_dependent=True),
+    Case("rnn-packed", lambda: (Fn(packed, rnn=nn.RNN(3, 4, batch_first=True)), x(2, 5, 3)),
+         rnn(1, 8, 3, 4), "real", data_dependent=True),
+    Case("cells-in-a-loop", lambda: (Fn(steps, cell=nn.GRUCell(3, 4)), x(5, 2, 3)),
+         rnn(3, 10, 3, 4)),
     Case("lstm", lambda: (rnn_of(nn.LSTM(8, 8)), x(5, 2, 8)), 10_240),  # findings.md
     Case("lstm-wide", lambda: (rnn_of(nn.LSTM(3, 4)), x(5, 2, 3)), rnn(4, 10, 3, 4)),
     Case("gru", lambda: (rnn_of(nn.GRU(3, 4)), x(5, 2, 3)), rnn(3, 10, 3, 4)),
