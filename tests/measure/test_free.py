@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch._ops import OpOverload, OpOverloadPacket
@@ -9,6 +12,9 @@ from torch._ops import OpOverload, OpOverloadPacket
 from pytest_flopbudget.measure.formulas import registry
 from pytest_flopbudget.measure.free import FREE, PROOFS, is_free
 from pytest_flopbudget.measure.operators import operator_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A name in the lists may be of another version of torch than the one that is installed.
 OTHER_VERSIONS = {"_chunk_cat", "hash_tensor", "_upsample_lanczos2d_aa", "reduction"}
@@ -133,6 +139,93 @@ def test_torch_marks_no_product_as_pointwise_or_reduction() -> None:
         if any(tag in overload.tags for tag in PROOFS)
     ]
     assert marked == []
+
+
+# Of everything in torch whose name looks like that of a product, this alone is free.
+
+LOOKS = re.compile(
+    r"mm|mv|dot|conv|attention|attn|rnn|lstm|gru|cell|fft|dist|linear|linalg|matmul|matrix|einsum|gemm|solve"
+    r"|inv|cholesky|(^|_)lu(_|$)|svd|(^|_)eig|(^|_|ge|m)qr|orthog|householder|det|lstsq|outer|(^|_)ger(_|$)|bmm"
+    r"|transformer|kron|cov|corr|stft|expm(?!1)|product|addr|grouped|gemv"
+)
+REVIEWED = {
+    "a name that only looks so: gamma, comma, dummy, detach, max and min": """
+        _cummax_helper _cummin_helper _foreach_lgamma _foreach_lgamma_ _standard_gamma
+        _standard_gamma_grad cummax cummin detach detach_ detach_copy digamma digamma_ igamma
+        igamma_ igammac igammac_ lgamma lgamma_ mvlgamma mvlgamma_ polygamma polygamma_
+        prims::digamma prims::igamma prims::igammac prims::lgamma _nested_get_jagged_dummy
+        hamming_window linalg__powsum
+    """,
+    "an inverse or a conversion of each element": """
+        erfinv erfinv_ prims::erf_inv prims::convert_element_type
+    """,
+    "a view, a mark or a question": """
+        linalg_diagonal matrix_H slice_inverse resolve_conj resolve_neg _linalg_check_errors
+    """,
+    "a copy into the form that a kernel wants": """
+        _cudnn_rnn_flatten_weight mkldnn_reorder_conv2d_weight mkldnn_reorder_conv3d_weight
+        _convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo
+        _convert_weight_to_int4pack _convert_weight_to_int4pack_for_cpu lu_unpack
+        quantized::conv1d_prepack quantized::conv1d_unpack quantized::conv2d_prepack
+        quantized::conv2d_unpack quantized::conv3d_prepack quantized::conv3d_unpack
+        quantized::conv_prepack quantized::conv_transpose1d_prepack
+        quantized::conv_transpose1d_unpack quantized::conv_transpose2d_prepack
+        quantized::conv_transpose2d_unpack quantized::conv_transpose3d_prepack
+        quantized::conv_transpose3d_unpack quantized::linear_prepack quantized::linear_prepack_fp16
+        quantized::linear_unpack quantized::linear_unpack_fp16 quantized::make_quantized_cell_params
+        quantized::make_quantized_cell_params_dynamic quantized::make_quantized_cell_params_fp16
+    """,
+    "the gates of a cell, after its products": """
+        _thnn_fused_gru_cell _thnn_fused_gru_cell_backward _thnn_fused_lstm_cell
+        _thnn_fused_lstm_cell_backward_impl
+    """,
+    "frequencies, not a transform": "fft_fftfreq fft_rfftfreq",
+    "a norm of a difference of two tensors, or of one": "dist linalg_vector_norm",
+    "a product of each pair, without a sum": "addr addr_ linalg_cross",
+    "interpolation": """
+        _upsample_bilinear2d_aa _upsample_bilinear2d_aa_backward upsample_bilinear2d
+        upsample_bilinear2d_backward upsample_linear1d upsample_linear1d_backward
+        upsample_trilinear3d upsample_trilinear3d_backward
+    """,
+}
+
+
+def looking_like_products() -> Iterator[str]:
+    names = {name.split(".")[0] for name in torch._C._dispatch_get_all_op_names()}
+    for full in sorted(names):
+        namespace, name = full.split("::")
+        if LOOKS.search(name) and not namespace.startswith("flopbudget"):
+            yield full.removeprefix("aten::")
+
+
+def is_any_free(full: str) -> bool:
+    namespace, _, name = full.rpartition("::")
+    try:
+        packet = getattr(getattr(torch.ops, namespace or "aten"), name)
+    except AttributeError:  # it has no schema that Python knows
+        return False
+    return any(is_free(getattr(packet, overload)) for overload in packet.overloads())
+
+
+def test_nothing_that_looks_like_a_product_is_free_by_accident() -> None:
+    reviewed = {name for names in REVIEWED.values() for name in names.split()}
+    free = {name for name in looking_like_products() if is_any_free(name)}
+    assert free - reviewed == set()
+
+
+def test_that_search_finds_products() -> None:
+    found = set(looking_like_products())
+    named = {name.removeprefix("aten::") for name in registry._formulas}
+    there = {name for name in named if "::" not in name and exists(name)}
+    assert there - found == set()
+    assert len(found) > 250
+
+
+def test_every_review_is_of_something_free() -> None:
+    names = [name for names in REVIEWED.values() for name in names.split()]
+    found = set(looking_like_products())
+    assert len(names) == len(set(names))
+    assert [name for name in names if name in found and not is_any_free(name)] == []
 
 
 def test_an_operator_of_another_library_is_free_only_by_a_tag() -> None:

@@ -60,7 +60,7 @@ def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
 def formula_of(func: OpOverload | HigherOrderOperator) -> Formula | None:
     """Return the formula of an operator, if there is one."""
     if isinstance(func, HigherOrderOperator):
-        return _formulas.get(f"{func.namespace}::{func.name()}")
+        return _formulas.get(f"higher_order::{func.__name__}")
     name = func._schema.name
     return _formulas.get(name) or _formulas.get(name.removesuffix("_"))  # in place, the same
 
