@@ -22,6 +22,7 @@ from pytest_flopbudget.measure.lazy import initialised
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_flopbudget.measure.walker import Count
     from pytest_flopbudget.profile import ModelProfile, Plan
 
 
@@ -48,9 +49,7 @@ def measure(
     return assemble(original, layers, call, plan, counted, timed)
 
 
-def _count(
-    model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str
-) -> count.Count:
+def _count(model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str) -> Count:
     if engine == "dispatch":
         return count.count(model, layers, state, call)
     return thop_engine.count(model, layers, state, call, engine)
@@ -62,7 +61,7 @@ def _time(
     state: ModelState,
     call: Call,
     plan: Plan,
-    counted: count.Count | None,
+    counted: Count | None,
 ) -> Timed:
     """Time a model where it is asked to be timed, or say why it cannot be."""
     compiled = model is not layers.modules[0]
@@ -76,21 +75,22 @@ def _time(
     with values_kept([*model.buffers(), *written]), moved(state, device):
         state.clear_gradients()
         set_mode(model, training=call.training)
-        latency = time_call(
-            model,
-            None if compiled else layers,
-            _copied(call, device),
-            WallClock(device),
-            threads=plan.threads,
-            limit_s=plan.time_limit,
-        )
+        with call.standing_in(lambda tensor: _copied(tensor, device)) as inputs:
+            latency = time_call(
+                model,
+                None if compiled else layers,
+                inputs,
+                WallClock(device),
+                threads=plan.threads,
+                limit_s=plan.time_limit,
+            )
     where = environment_of(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
     return Timed(latency=latency, environment=where)
 
 
-def _copied(call: Call, device: torch.device) -> Call:
-    """Copy the inputs of a call to a device; each remains a leaf if it needs gradients."""
-    return call.mapped(lambda t: t.detach().clone().to(device).requires_grad_(t.requires_grad))
+def _copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy an input to a device; it remains a leaf if it needs gradients."""
+    return tensor.detach().clone().to(device).requires_grad_(tensor.requires_grad)
 
 
 def _uncompiled(model: nn.Module) -> nn.Module:

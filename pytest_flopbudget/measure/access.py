@@ -2,28 +2,64 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.overrides import TorchFunctionMode
-
+from pytest_flopbudget.measure.origins import Origins
 from pytest_flopbudget.measure.worlds import Real, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    import torch
     from torch import nn
 
+    from pytest_flopbudget.measure.keep import ModelState
     from pytest_flopbudget.measure.operators import Operator
 
 
+class Access:
+    """All that is noted of the tensors that operators read, write and get from outside."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        state: ModelState,
+        world: World,
+        note_outside: Callable[[str, torch.Tensor], None],
+    ) -> None:
+        self.reads = Reads(model, world)
+        self.writes = Writes(state.tensors, world)
+        # Where tensors have no values none can leave, and nothing can come back.
+        is_real = world.name == Real.name
+        self.origins = Origins(state.tensors, note_outside) if is_real else None
+        self.decides = False  # whether values that are not constant decided about a count
+
+    @property
+    def data_dependent(self) -> bool:
+        """Whether the values of tensors decided about what ran or what it costs."""
+        if self.origins is None:
+            return self.decides
+        return self.decides or self.reads.values or self.origins.values_left
+
+    def note(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> None:
+        """Note what one operator, which is about to run, reads and writes."""
+        self.reads.note(operator, given)
+        if self.origins is not None:
+            self.origins.check(given)
+        if operator.writes:
+            self.writes.note(operator.written(args, kwargs))
+
+    def note_output(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note what the model returns."""
+        if self.origins is not None:
+            self.origins.check(tensors)
+
+
 class Reads:
-    """Which parameters are read by operators, and whether values are read by Python."""
+    """Which parameters the operators read, and whether one of them reads values."""
 
     def __init__(self, model: nn.Module, world: World) -> None:
         self.values = False
-        self._is_real = world.name == Real.name
         self._unread = {name: None for name, _ in model.named_parameters()}
         self._names: dict[int, str] = {}  # by the tensor, and by what stands for it
         self._held = list(model.parameters())  # so that ids stay theirs
@@ -40,29 +76,6 @@ class Reads:
         for tensor in given:
             self._unread.pop(self._names.get(id(tensor), ""), None)
         self.values = self.values or operator.reads_values
-
-    def watched(self) -> AbstractContextManager[Any]:
-        """Return the context that sees the reads of which no operator knows.
-
-        Where tensors have no values such a read fails, so only a real run needs it.
-        """
-        return _ValueReads(self) if self._is_real else nullcontext()
-
-
-class _ValueReads(TorchFunctionMode):
-    """Notices tensors that turn into Python lists and numpy arrays."""
-
-    FUNCTIONS = frozenset({torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__})
-
-    def __init__(self, reads: Reads) -> None:
-        super().__init__()
-        self._reads = reads
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        del types
-        if func in self.FUNCTIONS:
-            self._reads.values = True
-        return func(*args, **(kwargs or {}))
 
 
 class Writes:

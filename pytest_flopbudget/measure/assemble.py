@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_flopbudget.measure.call import Call
-    from pytest_flopbudget.measure.count import Count
     from pytest_flopbudget.measure.layers import Layers
+    from pytest_flopbudget.measure.walker import Count
 
 
 @dataclass(frozen=True)

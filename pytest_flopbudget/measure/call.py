@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.keep import ModelState
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,24 @@ class Call:
         """Replace every tensor among the arguments."""
         args, kwargs = tree_map_only(torch.Tensor, change, (self.args, self.kwargs))
         return replace(self, args=args, kwargs=kwargs)
+
+    @contextmanager
+    def standing_in(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[Call]:
+        """Put other tensors in the places of all that the arguments hold, and then put them back.
+
+        Containers are copied; other objects, a cache say, cannot be and are changed in place.
+        """
+        objects = self.objects()
+        objects.substitute(change)
+        try:
+            yield self.mapped(change)
+        finally:
+            objects.restore()
+
+    def objects(self) -> ModelState:
+        """Remember what the objects among the arguments hold."""
+        leaves = tree_leaves((self.args, self.kwargs))
+        return ModelState([leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)])
 
     def tensors(self) -> list[torch.Tensor]:
         """List the tensors among the arguments."""
@@ -86,10 +106,10 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 def set_mode(model: nn.Module, *, training: bool) -> None:
     """Put a model into inference or training mode; flags below a training root stay."""
-    if not training:
-        model.eval()
-    elif not model.training:
-        model.train()
+    if training and model.training:
+        return
+    with suppress(NotImplementedError):  # an exported model knows one mode
+        model.train(training)
 
 
 def _loss(output: Any) -> torch.Tensor:
@@ -109,6 +129,8 @@ def _loss(output: Any) -> torch.Tensor:
 def _describe(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
+        if value.is_nested:
+            return f"{dtype}{[list(map(int, part.shape)) for part in value.unbind()]}"
         return f"{dtype}{list(map(int, value.shape))}"
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value)

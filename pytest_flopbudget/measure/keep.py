@@ -45,9 +45,9 @@ OPAQUE = (
 
 
 class ModelState:
-    """The containers of a model as they were, and the tensors in them."""
+    """The containers of a model, or of the inputs of a call, as they were; the tensors in them."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: object) -> None:
         self._containers: list[tuple[Any, Any]] = []  # (a dict, list, set or deque; its copy)
         self._slotted: list[tuple[Any, dict[str, Any]]] = []  # objects without `__dict__`
         self._seen: dict[int, Any] = {}  # the containers by id, held so that ids stay theirs
@@ -81,7 +81,8 @@ class ModelState:
                 _refill(container, saved)
         for container, saved in self._slotted:
             for name, value in saved.items():
-                setattr(container, name, value)
+                if getattr(container, name, None) is not value:
+                    object.__setattr__(container, name, value)  # also of a frozen record
         for tensor, requires_grad, gradient in self._leaves:
             if not tensor.is_leaf:
                 tensor.detach_()  # it was written into with gradients

@@ -58,6 +58,7 @@ class Stopwatch:
     def __init__(self, model: nn.Module, call: Call, clock: Clock, limit_s: float) -> None:
         self._model = model
         self._call = call
+        self._objects = call.objects()
         self._clock = clock
         self._start_ns = clock.now_ns()
         self._limit_ns = limit_s * 1e9
@@ -74,7 +75,8 @@ class Stopwatch:
             self.round()
 
     def round(self) -> Round:
-        """Time one call."""
+        """Time one call; the arguments are as they were before the one before it."""
+        self._objects.restore()
         call = self._call.fresh()
         start = self._clock.now_ns()
         output = call.forward(self._model)

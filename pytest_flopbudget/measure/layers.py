@@ -151,7 +151,10 @@ class Visits:
 
 
 def shapes(values: Any) -> tuple[Shape, ...]:
-    """List the shapes of the tensors in nested values."""
-    if isinstance(values, torch.Tensor) and not values.is_nested:
-        return (tuple(map(int, values.shape)),)
-    return tuple(tuple(map(int, t.shape)) for t in tensors_in(values) if not t.is_nested)
+    """List the shapes of the tensors in nested values; a nested tensor has none."""
+    found = (values,) if isinstance(values, torch.Tensor) else tensors_in(values)
+    return tuple(tuple(map(int, t.shape)) for t in found if not _is_nested(t))
+
+
+def _is_nested(tensor: torch.Tensor) -> bool:
+    return tensor.is_nested or tensor.layout == torch.jagged

@@ -91,5 +91,16 @@ def operator_of(func: OpOverload) -> Operator:
     return Operator(func)
 
 
+def tensors(args: Any, kwargs: Any = None) -> Iterator[torch.Tensor]:
+    """Yield the tensors among an operator's arguments, which nest one level deep."""
+    for value in (*args, *kwargs.values()) if kwargs else args:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            for item in value:
+                if isinstance(item, torch.Tensor):
+                    yield item
+
+
 def _is_write(argument: Any) -> bool:
     return argument.alias_info is not None and argument.alias_info.is_write

@@ -18,10 +18,11 @@ from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.call import Call, set_mode
-from pytest_flopbudget.measure.count import Count, Ran
 from pytest_flopbudget.measure.keep import values_kept
 from pytest_flopbudget.measure.layers import ROOT, Layers, Tracker, Visits
-from pytest_flopbudget.measure.worlds import Meta, Real, World
+from pytest_flopbudget.measure.meta import Meta
+from pytest_flopbudget.measure.walker import Count, Ran
+from pytest_flopbudget.measure.worlds import Real, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,11 +108,11 @@ def _count_in(
     custom = YOLOV5_RULES if engine == "yolov5" else {}
     rules = {**thop.register_hooks, **custom}
     tracker = Tracker(layers, on_enter=visits.enter, on_exit=visits.exit)
-    caller = _Caller(model, call.mapped(world.input), layers)
     try:
         state.substitute(world.stand_in)
         set_mode(model, training=False)
-        with tracker.attached():
+        with call.standing_in(world.input) as inputs, tracker.attached():
+            caller = _Caller(model, inputs, layers)
             total, *_ = thop.profile(caller, inputs=(), custom_ops=custom, verbose=False)
     finally:
         state.restore()

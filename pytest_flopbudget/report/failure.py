@@ -160,7 +160,9 @@ def _hint(result: Result) -> Iterator[str]:
     verdicts = {v.verdict for v in result.judgement.failing}
     if Verdict.UNCOUNTED in verdicts:
         operator = hidden(result.profile, result.terms)[0].operator
-        if not operator.startswith("layer:"):
+        if operator.startswith("outside::"):
+            yield "compute it with operators of PyTorch"
+        elif not operator.startswith("layer:"):
             yield f'register a formula: @register_flop_formula("{operator}")'
         else:
             yield 'count it with engine="dispatch"'

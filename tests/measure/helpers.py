@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure import count as counting
 from pytest_flopbudget.measure.call import Call, set_mode
+from pytest_flopbudget.measure.count import count_in
 from pytest_flopbudget.measure.keep import ModelState, kept
 from pytest_flopbudget.measure.layers import Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_flopbudget.measure.walker import Count
     from pytest_flopbudget.profile import ModelProfile
 
 
@@ -63,10 +64,10 @@ def counted_in(
     kwargs: dict[str, Any] | None = None,
     *,
     training: bool = False,
-) -> counting.Count:
+) -> Count:
     """Count one call in this world and in no other."""
     layers = Layers(model)
     call = Call.of(model, args, kwargs, training=training)
     with kept(model):
         set_mode(model, training=training)
-        return counting._count_in(world, model, layers, ModelState(model), call)
+        return count_in(world, model, layers, ModelState(model), call)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.worlds import Fake, Meta, Real
+from pytest_flopbudget.measure.meta import Meta
+from pytest_flopbudget.measure.worlds import Fake, Real
 from tests.measure.corpus import (
     CORPUS,
     IN_PLACE,

@@ -88,7 +88,8 @@ PRODUCTS = [
     Call("_weight_int8pack_mm _weight_int4pack_mm _weight_int4pack_mm_for_cpu "
          "_weight_int4pack_mm_with_scales_and_zeros quantized::int4mm_packed_weight_cpu "
          "_dyn_quant_matmul_4bit", ((3, 5), (1, 1)), 210, (3, 7)),
-    Call("_grouped_mm _scaled_grouped_mm _scaled_grouped_mm_v2", ((11, 5), (3, 5, 7)), 770,
+    Call("_grouped_mm _scaled_grouped_mm _scaled_grouped_mm_v2 transformers::grouped_mm_fallback",
+         ((11, 5), (3, 5, 7)), 770,
          (11, 7)),  # 2 * 11 * 5 * 7: each row meets one group
     Call("_grouped_mm _scaled_grouped_mm _scaled_grouped_mm_v2", ((3, 11, 5), (3, 5, 7)), 2310,
          (3, 11, 7)),

@@ -93,7 +93,6 @@ def test_a_compiled_function_in_forward() -> None:
     assert profile.flops == ONCE + 2 * 4 * 4 * 8
 
 
-@pytest.mark.xfail(strict=True, reason="an exported model refuses eval() and holds frozen records")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_an_exported_model() -> None:
     model = torch.export.export(two(), (x(4, 8),)).module()
@@ -377,7 +376,6 @@ def test_weights_on_meta(build: Callable[[], tuple[nn.Module, Tensor, int]]) -> 
     assert (profile.flops, profile.counted_on) == (flops, "meta")
 
 
-@pytest.mark.xfail(strict=True, reason="a lazy model is refused before its first run")
 @pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
 def test_lazy_layers_before_the_first_run() -> None:
     model = nn.Sequential(nn.LazyLinear(16), nn.ReLU(), nn.LazyLinear(4))
@@ -388,12 +386,7 @@ def test_lazy_layers_before_the_first_run() -> None:
 
 # Operators that take functions.
 
-HIGHER_ORDER = pytest.mark.xfail(
-    strict=True, reason="the counting mode has no rule for higher-order operators"
-)
 
-
-@HIGHER_ORDER
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 class TestHigherOrder:
     """A block mask of (128, 128) blocks over 256 queries and keys: causal has 3 of its 4."""
@@ -460,7 +453,6 @@ def test_attention_over_sequences_whose_lengths_are_known() -> None:
     assert profile.counted_on == "meta"
 
 
-@pytest.mark.xfail(strict=True, reason="the values of an input are not kept on meta")
 def test_attention_over_sequences_whose_lengths_are_inputs() -> None:
     starts = torch.tensor([0, 3, 8], dtype=torch.int32)
     profile = counted(Fn(attend_to_sequences), *(x(8, 2, 16) for _ in "qkv"), starts)
@@ -486,7 +478,6 @@ def made_inside(self: Any, a: Tensor, b: Tensor) -> Tensor:
     return self.layer(rows).values()
 
 
-@pytest.mark.xfail(strict=True, reason="an operator on nested tensors is refused or uncounted")
 @pytest.mark.filterwarnings("ignore:.*nested tensors:UserWarning")
 class TestNested:
     @pytest.mark.parametrize("layout", [torch.strided, torch.jagged])

@@ -17,7 +17,8 @@ from torch.utils.checkpoint import checkpoint
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import MeasureError
-from pytest_flopbudget.measure.worlds import Fake, Meta, Real
+from pytest_flopbudget.measure.meta import Meta
+from pytest_flopbudget.measure.worlds import Fake, Real
 from tests.measure.corpus import ATTENTION, CONVOLUTIONS, LINEAR, MATRICES, RECURRENT, Case
 from tests.measure.helpers import Fn, both_ways, counted_in, mlp, x
 

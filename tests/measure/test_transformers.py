@@ -12,7 +12,7 @@ from torch import nn
 
 from pytest_flopbudget import ModelProfile, profile_model
 from pytest_flopbudget.measure.worlds import Real
-from tests.measure.corpus import linear, sdpa
+from tests.measure.corpus.case import linear, sdpa
 from tests.measure.helpers import Fn, counted_in, flops_of, x
 from tests.measure.transformers_zoo import (
     BATCH,
@@ -161,7 +161,6 @@ def test_a_model_on_meta_that_asks_a_mask_is_counted_all_the_same(
     assert (profile.flops, profile.counted_on) == (measured(architecture)[1].flops, "fake")
 
 
-@pytest.mark.xfail(strict=True, reason="`transformers::grouped_mm_fallback` has no formula")
 def test_experts_without_a_grouped_product_of_torch_are_counted() -> None:
     pytest.importorskip("transformers.integrations.moe")
     groups = torch.tensor([2, 6], dtype=torch.int32)
@@ -169,7 +168,6 @@ def test_experts_without_a_grouped_product_of_torch_are_counted() -> None:
     assert flops_of(model, x(6, 8), x(2, 8, 4)) == linear(6, 8, 4)
 
 
-@pytest.mark.xfail(strict=True, reason="an object among the inputs is not copied")
 @pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated:FutureWarning")
 def test_a_cache_among_the_inputs_is_left_as_it_was() -> None:
     model = BY_NAME["LlamaForCausalLM"].build()

@@ -205,7 +205,6 @@ def test_a_quantised_linear_layer() -> None:
 
 
 @pytest.mark.parametrize("back", [torch.from_numpy, torch.as_tensor, torch.tensor])
-@pytest.mark.xfail(strict=True, reason="a product in numpy is neither counted nor uncounted")
 def test_a_product_in_numpy_is_uncounted_by_its_origin(back: Callable[..., Tensor]) -> None:
     w = np.eye(8, dtype=np.float32)
     profile = profile_model(Fn(lambda rows: back(rows.numpy() @ w) * 2), x(4, 8))

@@ -73,7 +73,8 @@ def packed_linear(x: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     return 2 * prod(out_shape) * x[-1]
 
 
-@register("_grouped_mm", "_scaled_grouped_mm", "_scaled_grouped_mm_v2")
+@register("_grouped_mm", "_scaled_grouped_mm", "_scaled_grouped_mm_v2",
+           "transformers::grouped_mm_fallback")  # fmt: skip
 def grouped_product(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
     """Products of groups of rows: each row of a (rows, k) meets one of the g in b (g, k, m).
 

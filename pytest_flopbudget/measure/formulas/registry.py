@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 Formula = Callable[..., int]
+Reveal = Callable[[torch.Tensor], torch.Tensor]
 F = TypeVar("F", bound=Formula)
 
 _formulas: dict[str, Formula] = {}
@@ -24,6 +25,7 @@ class ShapeOf(tuple[int, ...]):
     """The shape of a tensor, which knows its tensor, for formulas that count what is stored."""
 
     tensor: torch.Tensor
+    reveal: Reveal  # where the values of the tensor are
 
 
 def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
@@ -76,12 +78,12 @@ def register(*names: str) -> Callable[[F], F]:
     return decorate
 
 
-def shapes_of(value: Any) -> Any:
+def shapes_of(value: Any, reveal: Reveal = lambda tensor: tensor) -> Any:
     """Replace the tensors in an operator's arguments by their shapes."""
     if isinstance(value, torch.Tensor):
         shape = ShapeOf(map(int, value.shape))
-        shape.tensor = value
+        shape.tensor, shape.reveal = value, reveal
         return shape
     if isinstance(value, list | tuple):
-        return [shapes_of(item) for item in value] if value else value
+        return [shapes_of(item, reveal) for item in value] if value else value
     return value

@@ -1,0 +1,199 @@
+"""The walker: a dispatch mode that sees every operator of one call and books it on a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.formulas import MissingValuesError, formula_of, parts, shapes_of
+from pytest_flopbudget.measure.layers import Visits, shapes
+from pytest_flopbudget.measure.operators import operator_of, tensors
+from pytest_flopbudget.profile import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch._ops import OpOverload
+
+    from pytest_flopbudget.measure.access import Access
+    from pytest_flopbudget.measure.formulas import Formula
+    from pytest_flopbudget.measure.layers import Switches, Tracker
+    from pytest_flopbudget.measure.worlds import World
+
+DENSE = torch._C.DispatchKey.CompositeExplicitAutograd  # of operators that are made of others
+
+
+@dataclass
+class Ran:
+    """Where an operator ran that is neither counted nor free."""
+
+    layer: int
+    shapes: tuple[Shape, ...]
+    calls: int = 0
+
+
+@dataclass
+class Count:
+    """What one call of a model cost: per layer, by index, what ran in the layer itself."""
+
+    counted_on: str
+    forward: list[int]
+    backward: list[int]
+    visits: Visits
+    uncounted: dict[tuple[str, int], Ran] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)  # parameters
+    written: list[torch.Tensor] = field(default_factory=list)  # that existed before the call
+    data_dependent: bool = False
+
+    def note(self, operator: str, layer: int, given: Iterable[torch.Tensor]) -> None:
+        """Note one call of an operator that is neither counted nor free."""
+        ran = self.uncounted.setdefault((operator, layer), Ran(layer, shapes(tuple(given))))
+        ran.calls += 1
+
+
+class Walker(TorchDispatchMode):
+    """Runs every operator in its world, and adds what it costs to the layer that runs."""
+
+    supports_higher_order_operators = True
+
+    def __init__(
+        self,
+        world: World,
+        tracker: Tracker,
+        switches: Switches,
+        access: Access,
+        result: Count,
+        *,
+        is_last: bool,
+    ) -> None:
+        super().__init__()
+        self.in_backward = False
+        self._world = world
+        self._tracker = tracker
+        self._switches = switches
+        self._access = access
+        self._result = result
+        self._is_last = is_last  # there is no other world to try
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the import of `torch._dynamo`, which takes as long as that of torch."""
+        return False
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if any(map(_is_made_of_others, types)):
+            return NotImplemented  # the operators on those others come here
+        kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._run_higher_order(func, args, kwargs)
+        operator = operator_of(func)
+        formula = operator.formula
+        if formula is None and operator.is_composite:
+            with self:
+                return func.decompose(*args, **kwargs)
+        given = list(tensors(args, kwargs))
+        self._access.note(operator, args, kwargs, given)
+        output = self._world.run(operator, args, kwargs, given)
+        if formula is not None:
+            self._count(operator.name, formula, given, args, kwargs, output)
+        elif not operator.is_free:
+            self._note_uncounted(operator.name, given)
+        return output
+
+    def _run_higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator that takes functions: by its formula, or as what it is made of."""
+        name, formula = f"higher_order::{func.__name__}", formula_of(func)
+        given = list(tensors(args, kwargs))
+        if formula is not None:
+            output = func(*args, **kwargs)
+            self._count(name, formula, given, args, kwargs, output)
+            return output
+        if func is torch.ops.higher_order.cond:
+            condition, if_true, if_false, operands = args
+            self._access.reads.values = True
+            with self:
+                return (if_true if condition else if_false)(*operands)
+        if DENSE in func.py_kernels:
+            with self:
+                return func.py_kernels[DENSE](*args, **kwargs)
+        self._note_uncounted(name, given)
+        return func(*args, **kwargs)
+
+    def _count(
+        self,
+        name: str,
+        formula: Formula,
+        given: list[torch.Tensor],
+        args: Any,
+        kwargs: Any,
+        output: Any,
+    ) -> None:
+        """Book what a formula gives; what needs values that are nowhere is uncounted.
+
+        Raises:
+            MissingValuesError: another world may have the values.
+        """
+        called = [(args, kwargs, output)]
+        if any(tensor.is_nested for tensor in given):
+            called = list(parts(args, kwargs, output))
+        try:
+            flops = sum(self._flops(name, formula, *part) for part in called)
+        except MissingValuesError:
+            if not self._is_last:
+                raise
+            self._note_uncounted(name, given)
+        else:
+            self._book(flops)
+
+    def _flops(self, name: str, formula: Formula, args: Any, kwargs: Any, output: Any) -> int:
+        """Apply a formula.
+
+        Raises:
+            MeasureError: a registered formula does not return a whole number.
+        """
+        reveal = self._reveal
+        named = {key: shapes_of(value, reveal) for key, value in kwargs.items()}
+        positional = [shapes_of(value, reveal) for value in args]
+        flops = formula(*positional, **named, out_shape=shapes_of(output, reveal))
+        if not isinstance(flops, int) or flops < 0:
+            raise MeasureError(
+                f"the formula of `{name}` must return FLOPs as an int, 0 or more, found `{flops!r}`"
+            )
+        return flops
+
+    def _reveal(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor with its values, for a formula; unless they are constant, they decide."""
+        constant = self._world.constant(tensor)
+        if constant is not None:
+            return constant
+        self._access.decides = True
+        return self._world.value(tensor)
+
+    def _book(self, flops: int) -> None:
+        if not self.in_backward:
+            self._result.forward[self._tracker.current] += flops
+        else:
+            self._result.backward[self._layer_in_backward()] += flops
+
+    def _note_uncounted(self, name: str, given: Iterable[torch.Tensor]) -> None:
+        layer = self._layer_in_backward() if self.in_backward else self._tracker.current
+        self._result.note(name, layer, given)
+
+    def _layer_in_backward(self) -> int:
+        """Find the layer whose forward made the node that runs now; recomputation is on top."""
+        if self._tracker.stack:
+            return self._tracker.current
+        node = torch._C._current_autograd_node()
+        return self._tracker.current if node is None else self._switches.at(node._sequence_nr())
+
+
+def _is_made_of_others(kind: type) -> bool:
+    """Tell a wrapper of other tensors, as a jagged one; a distributed tensor counts whole."""
+    return hasattr(kind, "__tensor_flatten__") and kind.__name__ != "DTensor"
