@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.origins import Origins
+from pytest_flopbudget.measure.origins import Origins, WatchedOrigins
+from pytest_flopbudget.measure.storages import Storage, storage_of
 from pytest_flopbudget.measure.worlds import Real, World
 
 if TYPE_CHECKING:
@@ -29,30 +31,34 @@ class Access:
     ) -> None:
         self.reads = Reads(model, world)
         self.writes = Writes(state.tensors, world)
-        # Where tensors have no values none can leave, and nothing can come back.
-        is_real = world.name == Real.name
-        self.origins = Origins(state.tensors, note_outside) if is_real else None
+        self._world = world
+        known, is_real = list(state.tensors), world.name == Real.name
+        self.origins = (
+            WatchedOrigins(known, note_outside) if is_real else Origins(known, note_outside)
+        )
         self.decides = False  # whether values that are not constant decided about a count
 
     @property
     def data_dependent(self) -> bool:
         """Whether the values of tensors decided about what ran or what it costs."""
-        if self.origins is None:
-            return self.decides
+        if not isinstance(self.origins, WatchedOrigins):
+            return self.decides  # where tensors have no values none can leave
         return self.decides or self.reads.values or self.origins.values_left
+
+    def watched(self) -> AbstractContextManager[Any]:
+        """Return the context in which the model runs, so that nothing of it is missed."""
+        return self.origins if isinstance(self.origins, WatchedOrigins) else nullcontext()
 
     def note(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> None:
         """Note what one operator, which is about to run, reads and writes."""
         self.reads.note(operator, given)
-        if self.origins is not None:
-            self.origins.check(given)
+        self.origins.check(filter(self._world.is_real, given))
         if operator.writes:
             self.writes.note(operator.written(args, kwargs))
 
     def note_output(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note what the model returns."""
-        if self.origins is not None:
-            self.origins.check(tensors)
+        self.origins.check(filter(self._world.is_real, tensors))
 
 
 class Reads:
@@ -83,16 +89,16 @@ class Writes:
 
     def __init__(self, known: Iterable[torch.Tensor], world: World) -> None:
         self.originals: list[torch.Tensor] = []
-        self._owners: dict[int, list[torch.Tensor]] = {}  # by storage, in the world of the run
+        self._owners: dict[Storage, list[torch.Tensor]] = {}  # in the world of the run
         self._copies: list[torch.Tensor] = []
         self._is_real = world.name == Real.name
         for tensor in known:
-            self._owners.setdefault(_storage(world.stand_in(tensor)), []).append(tensor)
+            self._owners.setdefault(storage_of(world.stand_in(tensor)), []).append(tensor)
 
     def note(self, targets: Iterable[torch.Tensor]) -> None:
         """Note that an operator is about to write; in a real run, keep what is there."""
         for target in targets:
-            for original in self._owners.pop(_storage(target), ()):
+            for original in self._owners.pop(storage_of(target), ()):
                 self.originals.append(original)
                 if self._is_real:
                     self._copies.append(original.detach().clone())
@@ -102,11 +108,3 @@ class Writes:
         for original, copy in zip(self.originals, self._copies, strict=False):
             original.data.copy_(copy)
         self._copies.clear()
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    """Identify the memory of a tensor; a sparse or packed one has none to share."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):
-        return id(tensor)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.access import Access
 from pytest_flopbudget.measure.as_written import as_written
 from pytest_flopbudget.measure.call import set_mode, tensors_in
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.layers import Layers
     from pytest_flopbudget.measure.worlds import World
 
+THREAD = "outside::thread"  # what stands for the operators that a thread ran unseen
 SEED = 0  # of the counting run, so that a random choice in forward is the same everywhere
+
+
+class OutsideError(MeasureError):
+    """A tensor came from outside of PyTorch: a real run can tell more of it."""
 
 
 def count(model: nn.Module, layers: Layers, state: ModelState, call: Call) -> Count:
@@ -58,16 +63,25 @@ def count_in(
         Exception: what the model, or the world, raises.
     """
     visits, switches = Visits(layers), Switches()
+    result = Count(world.name, [0] * len(layers), [0] * len(layers), visits)
+
+    def enter(layer: int, values: Any) -> None:
+        if not torch._C._len_torch_dispatch_stack():  # in a thread of its own
+            result.note(THREAD, layer, tensors_in(values))
+        visits.enter(layer, values)
+
+    def note_outside(name: str, tensor: torch.Tensor) -> None:
+        if not is_last:
+            raise OutsideError(name)
+        result.note(name, tracker.current, [tensor])
+
     tracker = Tracker(
         layers,
         on_switch=switches.note if call.training else None,
-        on_enter=visits.enter,
+        on_enter=enter,
         on_exit=visits.exit,
     )
-    result = Count(world.name, [0] * len(layers), [0] * len(layers), visits)
-    access = Access(
-        model, state, world, lambda name, tensor: result.note(name, tracker.current, [tensor])
-    )
+    access = Access(model, state, world, note_outside)
     walker = Walker(world, tracker, switches, access, result, is_last=is_last)
     torch.manual_seed(SEED)
     try:
@@ -78,7 +92,7 @@ def count_in(
             call.standing_in(world.input) as inputs,
             as_written(layers),
             world.entered(),
-            access.origins or nullcontext(),
+            access.watched(),
             tracker.attached(),
             walker,
         ):

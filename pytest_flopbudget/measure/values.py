@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from pytest_flopbudget.measure.storages import Storage, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +24,8 @@ class Values:
 
     def __init__(self) -> None:
         self._of_meta: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        self._made: set[StorageWeakRef] = set()
-        self._forgotten: set[StorageWeakRef] = set()
+        self._made: set[Storage] = set()
+        self._forgotten: set[Storage] = set()
 
     def know(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
         """Know the value of a meta tensor."""
@@ -35,24 +36,24 @@ class Values:
         value = self._of_meta.get(tensor) if tensor.is_meta else tensor
         if value is None or value.numel() > SMALL:
             return None
-        memory = _memory((tensor, value))
-        return value if memory and memory.isdisjoint(self._forgotten) else None
+        storages = _storages((tensor, value))
+        return value if storages and storages.isdisjoint(self._forgotten) else None
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Forget what lies in the memory of a tensor."""
         value = self._of_meta.get(tensor) if tensor.is_meta else None
-        self._forgotten |= _memory((tensor, tensor if value is None else value))
+        self._forgotten |= _storages((tensor, tensor if value is None else value))
 
     def make(self, results: Iterable[torch.Tensor], given: Iterable[torch.Tensor]) -> None:
         """Note that results are ours to write into, unless they are views of what was given."""
-        self._made |= _memory(results) - _memory(given)
+        self._made |= _storages(results) - _storages(given)
 
     def made_here(self, tensors: Iterable[torch.Tensor]) -> bool:
         """Tell whether the values of all of these are ours to write into."""
         values = [value for tensor in tensors if (value := self.of(tensor)) is not None]
-        return self._made >= _memory(values)
+        return self._made >= _storages(values)
 
 
-def _memory(tensors: Iterable[torch.Tensor]) -> set[StorageWeakRef]:
-    """Identify the memory of tensors; a sparse or packed one has none to share."""
-    return {StorageWeakRef(t.untyped_storage()) for t in tensors if t.layout is torch.strided}
+def _storages(tensors: Iterable[torch.Tensor]) -> set[Storage]:
+    """Identify the memory of tensors that have one to share."""
+    return {storage_of(tensor) for tensor in tensors if tensor.layout is torch.strided}

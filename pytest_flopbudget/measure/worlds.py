@@ -40,6 +40,10 @@ class World(Protocol):
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run one operator; `given` are the tensors among its arguments."""
 
+    def is_real(self, tensor: torch.Tensor) -> bool:
+        """Tell a tensor with values from what stands for one."""
+        return not tensor.is_meta
+
     def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the values of a tensor, if they are known not to depend on the inputs."""
         del tensor
@@ -114,3 +118,7 @@ class Fake(World):
         """Run the operator; the mode below makes it fake."""
         del given
         return kernel_of(operator)(*args, **kwargs)
+
+    def is_real(self, tensor: torch.Tensor) -> bool:
+        """Tell a tensor with values from a fake one."""
+        return not hasattr(tensor, "fake_mode")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from itertools import count
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -204,11 +206,96 @@ def test_a_quantised_linear_layer() -> None:
     assert [profile[path].flops for path in ("0", "2")] == [2 * 3 * 8 * 16, 2 * 3 * 16 * 4]
 
 
-@pytest.mark.parametrize("back", [torch.from_numpy, torch.as_tensor, torch.tensor])
-def test_a_product_in_numpy_is_uncounted_by_its_origin(back: Callable[..., Tensor]) -> None:
-    w = np.eye(8, dtype=np.float32)
-    profile = profile_model(Fn(lambda rows: back(rows.numpy() @ w) * 2), x(4, 8))
-    assert profile.uncounted
+# What comes from outside of PyTorch is uncounted by its origin.
+
+W = 2 * np.eye(8, dtype=np.float32)
+GLOBAL = torch.from_numpy(W)
+
+
+class TwoLayers(nn.Module):
+    """Two layers with something between them."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.between = between
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.second(self.between(self.first(rows).detach()))
+
+
+def overwritten(rows: Tensor) -> Tensor:
+    array = rows.numpy()
+    array[:] = array @ W
+    return rows
+
+
+def overwritten_by_an_address(rows: Tensor) -> Tensor:
+    ctypes.memset(rows.data_ptr(), 0, 4)
+    return rows
+
+
+def logged(rows: Tensor) -> Tensor:
+    assert rows.numpy().shape == (4, 8)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("between", "operator"),
+    [
+        (lambda rows: torch.from_numpy(rows.numpy() @ W), "outside::array"),
+        (lambda rows: torch.from_dlpack(rows.numpy() @ W), "outside::array"),
+        (lambda rows: torch.as_tensor(rows.numpy() @ W), "outside::array"),
+        (lambda rows: torch.tensor(rows.numpy() @ W), "outside::array"),
+        (lambda rows: torch.asarray(rows.numpy() @ W, dtype=torch.float32), "outside::array"),
+        (lambda rows: rows + torch.from_numpy(W @ W)[0], "outside::array"),
+        (lambda rows: rows + torch.tensor(W @ W)[0], "outside::array"),
+        (overwritten, "outside::array"),
+        (overwritten_by_an_address, "outside::kernel"),
+    ],
+)
+def test_what_comes_from_outside_is_uncounted_by_its_origin(
+    between: Callable[[Tensor], Tensor], operator: str
+) -> None:
+    profile = profile_model(TwoLayers(between), x(4, 8))
+    assert {found.operator for found in profile.uncounted} == {operator}
+    assert (profile.flops, profile.counted_on) == (2 * (2 * 4 * 8 * 8), "real")
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        logged,
+        lambda rows: rows @ GLOBAL - 0 * rows,  # made before the call
+        lambda rows: rows * torch.tensor([2.0] * 8),
+        lambda rows: torch.tensor(rows.tolist()),
+        lambda rows: rows + rows.new_tensor(3.0),
+    ],
+)
+def test_what_was_there_or_is_read_only_does_not_come_from_outside(
+    between: Callable[[Tensor], Tensor],
+) -> None:
+    assert profile_model(TwoLayers(between), x(4, 8)).uncounted == ()
+
+
+def test_a_returned_array_is_uncounted() -> None:
+    profile = profile_model(Fn(lambda rows: torch.from_numpy(rows.numpy() @ W)), x(4, 8))
+    assert [found.operator for found in profile.uncounted] == ["outside::array"]
+
+
+def test_a_layer_that_runs_in_a_thread_is_uncounted() -> None:
+    def forward(self: Any, rows: Tensor) -> Tensor:
+        results: list[Tensor] = []
+        thread = Thread(target=lambda: results.append(self.inner(rows)))
+        thread.start()
+        thread.join()
+        return self.outer(results[0])
+
+    profile = profile_model(Fn(forward, inner=nn.Linear(8, 8), outer=nn.Linear(8, 8)), x(4, 8))
+    assert [(found.operator, found.path) for found in profile.uncounted] == [
+        ("outside::thread", "inner")
+    ]
+    assert profile.flops == 2 * 4 * 8 * 8
 
 
 @pytest.fixture
