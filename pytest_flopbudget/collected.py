@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.settings import Settings
 
+COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()  # of the config
 OUTPUT = "flop_budget_collected"  # what a worker sends to the controller
 
 
@@ -51,19 +52,20 @@ class Collected:
         self._files.update(files)
         self._partial.update(partial)
 
+    def is_gone(self, test: str) -> bool:
+        """Tell whether a test does not exist any more, as far as this run can know."""
+        home = TestId.parse(test).file
+        if test in self._tests:
+            return False
+        return home in self._whole_files() or not (self._config.rootpath / home).exists()
+
     def stale(self, settings: Settings) -> list[str]:
         """List the stale baselines, relative to the budget folder."""
-        root = self._config.rootpath
-        whole = self._whole_files()
-        stale = []
-        for file in sorted(settings.directory.rglob("*.yaml")):
-            test = _test_of(file)
-            if test is None or test in self._tests:
-                continue
-            home = TestId.parse(test).file
-            if home in whole or not (root / home).exists():
-                stale.append(file.relative_to(settings.directory).as_posix())
-        return stale
+        return [
+            file.relative_to(settings.directory).as_posix()
+            for file in sorted(settings.directory.rglob("*.yaml"))
+            if (test := _test_of(file)) is not None and self.is_gone(test)
+        ]
 
     def _whole_files(self) -> set[str]:
         """Return the files that were collected from end to end."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_flopbudget.collected import COLLECTED
 from pytest_flopbudget.errors import BaselineError, BudgetNameError, FlopBudgetError, SettingsError
-from pytest_flopbudget.items import clash, failure, marker_arguments, node_id
+from pytest_flopbudget.items import clash, failure, marker_arguments, node_id, target
 from pytest_flopbudget.names import baseline_path, title_of
 from pytest_flopbudget.terms import apply, parse_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import PurePosixPath
+    from pathlib import Path, PurePosixPath
 
+    from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.profile import ModelProfile
-    from pytest_flopbudget.result import Outcome, Result
+    from pytest_flopbudget.result import Outcome, Result, Update
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.terms import Terms
 
@@ -49,6 +52,8 @@ class FlopBudget:
         `flop_budget.named("decoder", max_params=5e6)(model.decoder, x)`
         """
         __tracebackhide__ = True
+        if not name:
+            raise failure("`named`: expected a name that is not empty, found none")
         try:
             parsed = parse_arguments(f'`named("{name}")`', (), arguments)
         except SettingsError as error:
@@ -129,13 +134,17 @@ def _evaluate(
     call: tuple[Any, Any, Any],
 ) -> Result:
     """Profile, read the baseline, judge."""
-    from pytest_flopbudget.baseline.reader import read
     from pytest_flopbudget.measure import measure
-    from pytest_flopbudget.result import Result, update_command
+    from pytest_flopbudget.result import Result, Update
     from pytest_flopbudget.verdict import judge, judge_ceilings
 
+    test = node_id(item)
+    update = Update(target=target(item), options=settings.typed)
     shown = f"{settings.shown_directory}/{path}"
-    baseline = read(settings.directory / path, shown)
+    baseline = _read(settings.directory / path, shown, update)
+    owner = test if baseline is None else baseline.test
+    if owner != test and not item.config.stash[COLLECTED].is_gone(owner):
+        raise clash(path, owner, test)
     profile = measure(*call, terms.plan)
     if settings.update:
         judgement = judge_ceilings(profile, terms)
@@ -143,10 +152,10 @@ def _evaluate(
         try:
             judgement = judge(profile, baseline, terms)
         except BaselineError as error:
-            hint = f"if the change is meant: {update_command(node_id(item))}"
+            hint = f"if the change is meant: {update.command()}"
             raise BaselineError(f"{shown}: {error.sentence}", hint) from None
     return Result(
-        test=node_id(item),
+        test=test,
         name=part,
         path=str(path),
         file=shown,
@@ -154,7 +163,25 @@ def _evaluate(
         profile=profile,
         baseline=baseline,
         judgement=judgement,
+        update=update,
     )
+
+
+def _read(file: Path, shown: str, update: Update) -> Baseline | None:
+    """Read a baseline; where it is not valid, say what to do about it.
+
+    Raises:
+        BaselineError: it is not valid.
+    """
+    from pytest_flopbudget.baseline.reader import read
+
+    try:
+        return read(file, shown)
+    except BaselineError as error:
+        anew = f"rm {shlex.quote(shown)} && {update.command()}"
+        raise BaselineError(
+            error.sentence, f"restore it from version control, or write it anew: {anew}"
+        ) from None
 
 
 def described(error: BaseException) -> str:

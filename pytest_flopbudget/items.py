@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,6 +50,13 @@ def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:
     return [parse_arguments("marker `flop_budget`", m.args, m.kwargs) for m in markers]
 
 
+def target(item: pytest.Item) -> str:
+    """Return what selects a test on the command line, from where pytest was started."""
+    file, colons, rest = node_id(item).partition("::")
+    path = os.path.relpath(item.config.rootpath / file, item.config.invocation_params.dir)
+    return f"{Path(path).as_posix()}{colons}{rest}"
+
+
 def node_id(item: pytest.Item) -> str:
     """Return the node id without the `@group` that xdist's `loadgroup` adds."""
     group = item.get_closest_marker("xdist_group")
@@ -70,7 +79,8 @@ def clash(path: object, one: str, other: str) -> BudgetNameError:
     """Describe two tests that claim one name, also if they differ in case only."""
     return BudgetNameError(
         f"two tests claim the baseline `{path}`: `{one}` and `{other}`",
-        "give one of them another name, or `name=` in its marker",
+        "give one of them another name (the case of letters does not count), "
+        "or `name=` in its marker",
     )
 
 

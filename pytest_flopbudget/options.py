@@ -121,4 +121,6 @@ def is_active(config: pytest.Config) -> bool:
 
 def are_set(config: pytest.Config) -> bool:
     """Tell whether anybody gave any option or ini value."""
-    return any(option.typed(config) or option.written(config) for option in OPTIONS)
+    switches = "flop_budget_trim", "flop_budget_json"
+    given = any(option.typed(config) or option.written(config) for option in OPTIONS)
+    return given or any(map(config.getoption, switches))

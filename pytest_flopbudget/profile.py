@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from pytest_flopbudget import codec
+from pytest_flopbudget.errors import nearest
 
 Shape = tuple[int, ...]
 
@@ -137,6 +138,9 @@ class ModelProfile:
         return {layer.path: layer for layer in self.layers}
 
     def __getitem__(self, path: str) -> LayerProfile:
+        if path not in self._by_path:
+            near = nearest(path, self._by_path)
+            raise KeyError(f"no layer `{path}`" + (f"; {near}" if near else ""))
         return self._by_path[path]
 
     def __contains__(self, path: object) -> bool:

@@ -14,6 +14,20 @@ from pytest_flopbudget.verdict import UPDATE, Judgement
 
 
 @dataclass(frozen=True, kw_only=True)
+class Update:
+    """How a user accepts what a test measured, in the terms in which this run was started."""
+
+    target: str  # the node id, relative to where pytest was started
+    options: tuple[str, ...] = ()  # of the command line that concern an update
+
+    def command(self, remedy: str = UPDATE) -> str:
+        """Write what is to be typed, quoted for the shell."""
+        named = {option.partition("=")[0] for option in remedy.split()}
+        options = [shlex.quote(o) for o in self.options if o.partition("=")[0] not in named]
+        return " ".join(["pytest", remedy, *options, shlex.quote(self.target)])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The outcome of one call of the fixture."""
 
@@ -25,6 +39,7 @@ class Result:
     profile: ModelProfile
     baseline: Baseline | None
     judgement: Judgement
+    update: Update
 
     @property
     def title(self) -> str:
@@ -65,8 +80,3 @@ class Outcome:
     passed: bool  # set-up, call and teardown
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...]
-
-
-def update_command(node_id: str, options: str = UPDATE) -> str:
-    """Write the command that accepts what a test measures, quoted for the shell."""
-    return f"pytest {options} {shlex.quote(node_id)}"

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_flopbudget import codec
 from pytest_flopbudget.baseline.update import Change, change, updated
-from pytest_flopbudget.collected import Collected
+from pytest_flopbudget.collected import COLLECTED, Collected
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.items import clash
 from pytest_flopbudget.report import terminal
@@ -25,6 +25,7 @@ ATTRIBUTE = "flop_budget"  # of a test report, on its way from a worker to the c
 def register(config: pytest.Config, settings: Settings) -> None:
     """Register what an active run needs: every process collects, one of them concludes."""
     collected = Collected(config)
+    config.stash[COLLECTED] = collected
     config.pluginmanager.register(collected, "flopbudget-collected")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Session(settings, collected), "flopbudget-session")
@@ -151,6 +152,9 @@ class Session:
     def _write_json(self, file: Path) -> None:
         from pytest_flopbudget.report.json import json_text
 
-        file.parent.mkdir(parents=True, exist_ok=True)
         text = json_text(self._settings, self._results, self._unjudged, self._stale)
-        file.write_text(text, encoding="utf-8")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            self._errors.append(f"{file}: cannot be written: {error.strerror}")

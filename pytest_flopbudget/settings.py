@@ -31,6 +31,9 @@ PARSERS: dict[str, values.Parser] = {
 }
 
 
+UPDATING = {"dir", "metrics", "engine", "device", "threads"}  # these decide what an update writes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What this run of pytest is to do, for all budgets."""
@@ -41,6 +44,7 @@ class Settings:
     shown_directory: str  # relative to the rootdir where it lies in there
     terms: Terms  # before any marker
     pinned: tuple[str, ...]  # marker arguments that the command line overrides
+    typed: tuple[str, ...]  # options of the command line that an update needs as well
     adds_latency: bool  # the command line asks for latency by name
     table: str
     depth: int
@@ -60,7 +64,11 @@ def read_settings(config: pytest.Config) -> Settings:
     tolerance = value.pop("tolerance", {})
     directory = config.rootpath / value.pop("dir", "budgets")
     table, depth = value.pop("table", "failed"), value.pop("depth", 2)
+    if config.getoption("flop_budget_trim") and not config.getoption("update_budgets"):
+        raise SettingsError("`--flop-budget-trim`: expected `--update-budgets` as well, found none")
     json = config.getoption("flop_budget_json")
+    if json is not None and Path(config.invocation_params.dir, json).is_dir():
+        raise SettingsError(f"`--flop-budget-json`: expected a file, found the directory `{json}`")
     return Settings(
         judge=config.getoption("flop_budget"),
         update=config.getoption("update_budgets"),
@@ -68,6 +76,11 @@ def read_settings(config: pytest.Config) -> Settings:
         shown_directory=Path(os.path.relpath(directory, config.rootpath)).as_posix(),
         terms=Terms(**value).with_tolerance(tolerance),
         pinned=tuple(sorted(typed & {"metrics", "engine"})),
+        typed=tuple(
+            f"{option.flag}={option.typed(config)}"
+            for option in OPTIONS
+            if option.name in typed & UPDATING
+        ),
         adds_latency="metrics" in typed and "latency" in value["metrics"],
         table=table,
         depth=depth,

@@ -69,7 +69,9 @@ class Judgement:
 
     @property
     def verdict(self) -> Verdict:
-        """The gravest verdict; `not compared` only if nothing was compared."""
+        """The gravest verdict that fails, or else the gravest: `not compared` if nothing was."""
+        if self.failing:
+            return self.failing[0].verdict
         present = {v.verdict for v in (*self.metrics, *self.layers)}
         return next(verdict for verdict in Verdict if verdict in present)
 
@@ -106,8 +108,13 @@ def judge(profile: ModelProfile, baseline: Baseline | None, terms: Terms) -> Jud
 
 
 def judge_ceilings(profile: ModelProfile, terms: Terms) -> Judgement:
-    """Judge what `--update-budgets` judges: uncounted operators, and ceilings where there are."""
+    """Judge what `--update-budgets` judges: uncounted operators, and ceilings where there are.
+
+    Raises:
+        MeasureError: a glob of `layers` matches no layer.
+    """
     metrics = []
+    _named_layers(profile, terms.layer_globs)
     for key in terms.metrics:
         verdict = _judge_total(METRICS[key], profile, None, terms)
         if verdict.verdict is Verdict.UNBUDGETED:

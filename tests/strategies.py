@@ -21,7 +21,7 @@ from pytest_flopbudget.profile import (
     Uncounted,
     is_below,
 )
-from pytest_flopbudget.result import Result
+from pytest_flopbudget.result import Result, Update
 from pytest_flopbudget.settings import Settings
 from pytest_flopbudget.terms import Terms
 from pytest_flopbudget.verdict import Judgement, MetricVerdict, Verdict, judge
@@ -181,6 +181,7 @@ def result(
         "profile": measured,
         "baseline": stored,
         "judgement": judge(measured, stored, agreed),
+        "update": Update(target=test),
     }
     return Result(**{**known, **more})
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 8
 NUMBER = re.compile(r"[0-9]{1,25}(\.[0-9]{1,9})?")
+CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?(0[xob])?[\d._:]+(e[-+]?\d+)?", re.IGNORECASE)
 
 Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -105,6 +106,9 @@ def parse(text: str, file: str) -> Node:
     Raises:
         BaselineError: it is not YAML, or not the part of YAML that baselines use.
     """
+    if (conflict := CONFLICT.search(text)) is not None:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise BaselineError(f"{file}:{line}: expected YAML, found the mark of a merge conflict")
     try:
         events = yaml.parse(text, Loader=Loader)
         return _Composer(events, file).document()

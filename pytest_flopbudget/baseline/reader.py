@@ -50,7 +50,8 @@ def read(file: Path, shown: str) -> Baseline | None:
     try:
         return parse(content.decode("utf-8"), shown)
     except UnicodeDecodeError as error:
-        raise BaselineError(f"{shown}: expected UTF-8, found byte {error.start} is not") from None
+        sentence = f"{shown}: expected UTF-8, found something else at byte {error.start}"
+        raise BaselineError(sentence) from None
 
 
 def parse(text: str, file: str) -> Baseline:

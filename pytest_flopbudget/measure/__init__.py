@@ -103,5 +103,5 @@ def _check(model: object) -> None:
     if not isinstance(model, nn.Module):
         raise MeasureError(
             f"expected a `torch.nn.Module` as the model, found `{type(model).__name__}`",
-            "call it as flop_budget(model, *args, **kwargs)",
+            "the model comes first, then its arguments",
         )

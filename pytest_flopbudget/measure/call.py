@@ -28,6 +28,11 @@ class Call:
         cls, model: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, *, training: bool
     ) -> Call:
         """Make a call from a tuple or one tensor; without any, from `example_input_array`."""
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            raise MeasureError(
+                f"expected a dict of keyword arguments, found `{type(kwargs).__name__}`",
+                "give positional arguments as a tuple: profile_model(model, (x, y))",
+            )
         args = args if isinstance(args, tuple) else (args,)
         kwargs = dict(kwargs or {})
         example = getattr(model, "example_input_array", None)

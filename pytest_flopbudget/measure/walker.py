@@ -161,7 +161,10 @@ class Walker(TorchDispatchMode):
         reveal = self._reveal
         named = {key: shapes_of(value, reveal) for key, value in kwargs.items()}
         positional = [shapes_of(value, reveal) for value in args]
-        flops = formula(*positional, **named, out_shape=shapes_of(output, reveal))
+        try:
+            flops = formula(*positional, **named, out_shape=shapes_of(output, reveal))
+        except TypeError as error:
+            raise MeasureError(f"the formula of `{name}` failed: {error}") from error
         if not isinstance(flops, int) or flops < 0:
             raise MeasureError(
                 f"the formula of `{name}` must return FLOPs as an int, 0 or more, found `{flops!r}`"

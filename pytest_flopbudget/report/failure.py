@@ -10,7 +10,6 @@ from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile import shown_path
 from pytest_flopbudget.report.causes import SHOWN_LAYERS, blamed, causes, more_than_shown
 from pytest_flopbudget.report.columns import WIDTH, aligned, counted
-from pytest_flopbudget.result import update_command
 from pytest_flopbudget.verdict import Verdict, hidden
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def _hint(result: Result) -> Iterator[str]:
             yield f'register a formula: @register_flop_formula("{operator}")'
         else:
             yield 'count it with engine="dispatch"'
-        yield f"or agree not to count it: flop_budget_ignore_ops = {operator}"
+        yield f"or agree not to count it: add `{operator}` to `flop_budget_ignore_ops`"
         return
     over = [v for v in result.judgement.failing if _over_ceiling(result, v)]
     if over:
@@ -182,7 +181,7 @@ def _hint(result: Result) -> Iterator[str]:
         Verdict.IMPROVED: "keep the improvement:",
         Verdict.NOT_COMPARED: "measure it here and commit it:",
     }.get(gravest.verdict, "if the change is meant, accept it and commit:")
-    yield f"  {update_command(result.test, gravest.remedy)}"
+    yield f"  {result.update.command(gravest.remedy)}"
 
 
 def _over_ceiling(result: Result, verdict: MetricVerdict) -> bool:

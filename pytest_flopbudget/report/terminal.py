@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -79,10 +80,19 @@ def outcome_lines(settings: Settings, results: Sequence[Result], errors: int = 0
     yield f"{counted(len(results) + errors, 'budget')}: {', '.join(words)}"
     yield from _ignored_lines(results)
     if verdicts[Verdict.IMPROVED] and not settings.update:
-        yield "  to keep what improved: pytest --update-budgets"
+        yield f"  to keep what improved: {_keeping_command(results)}"
     for metric in METRICS.values():
         judged = [v for r in results for v in r.judgement.metrics if v.metric == metric.key]
         yield from _not_compared_lines(settings, metric, judged)
+
+
+def _keeping_command(results: Sequence[Result]) -> str:
+    """Write the command that updates what improved, and nothing that another one must decide."""
+    if not any(result.judgement.failing for result in results):
+        return "pytest --update-budgets"
+    improved = [r for r in results if r.judgement.verdict is Verdict.IMPROVED]
+    targets = dict.fromkeys(shlex.quote(result.update.target) for result in improved)
+    return " ".join(["pytest --update-budgets", *targets])
 
 
 def _not_compared_lines(
@@ -127,6 +137,9 @@ def stale_lines(settings: Settings, stale: Sequence[str]) -> Iterator[str]:
         for file in stale:
             yield f"  {file}"
         yield "  to remove: pytest --update-budgets --flop-budget-trim"
+        yield "  (which updates the others as well), or delete the files"
+        if "stale" in settings.terms.fail_on:
+            yield "  they fail this run, as `--flop-budget-fail-on` asks"
 
 
 def _heading(results: Sequence[Result]) -> tuple[str, ...]:

@@ -248,7 +248,7 @@ def test_an_empty_file_is_named(text: str, line: int) -> None:
     [
         ("model: Net", "\tmodel: Net", 4),
         ("model: Net", "model: 'Net", 5),
-        ("total: {", "<<<<<<< HEAD\ntotal: {", 9),
+        ("total: {", "@total: {", 8),
         ("model: Net", "model: a: b", 4),
         ("gflops: 0.5}", "gflops: 0.5", 9),
     ],
@@ -256,6 +256,12 @@ def test_an_empty_file_is_named(text: str, line: int) -> None:
 def test_what_is_not_yaml_says_where(old: str, new: str, line: int) -> None:
     with pytest.raises(BaselineError, match=rf"^budgets/b\.yaml:{line}: not valid YAML: .+$"):
         parse(broken(old, new), "budgets/b.yaml")
+
+
+@pytest.mark.parametrize("mark", ["<<<<<<< HEAD", "=======", ">>>>>>> their/branch"])
+def test_a_merge_conflict_is_named(mark: str) -> None:
+    with pytest.raises(BaselineError, match=r":8: .* the mark of a merge conflict$"):
+        parse(broken("total: {", f"{mark}\ntotal: {{"), "budgets/b.yaml")
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b"])
@@ -326,7 +332,7 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_bytes(b"model: caf\xe9\n")
     with pytest.raises(
-        BaselineError, match=r"^budgets/b\.yaml: expected UTF-8, found byte 10 is not$"
+        BaselineError, match=r"^budgets/b\.yaml: expected UTF-8, found something else at byte 10$"
     ):
         read(tmp_path / "b.yaml", "budgets/b.yaml")
 

@@ -167,9 +167,11 @@ def test_what_was_removed_fails_no_run(gone: Project) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_trim_removes_nothing_without_an_update(gone: Project) -> None:
+def test_trim_without_an_update_is_a_usage_error(gone: Project) -> None:
     before = gone.budgets()
-    assert stale(gone.judge("--flop-budget-trim")) == [A]
+    result = gone.judge("--flop-budget-trim")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "`--flop-budget-trim`: expected `--update-budgets` as well" in result.stderr.str()
     assert gone.budgets() == before
 
 

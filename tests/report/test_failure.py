@@ -142,7 +142,7 @@ def test_an_uncounted_operator() -> None:
         "  b::b        head       1 call  1x8",
         "",
         'hint: register a formula: @register_flop_formula("shop::warp")',
-        "      or agree not to count it: flop_budget_ignore_ops = shop::warp",
+        "      or agree not to count it: add `shop::warp` to `flop_budget_ignore_ops`",
     ]
     assert not any("--update-budgets" in line for line in lines)
 
@@ -152,7 +152,7 @@ def test_a_layer_without_a_rule_of_thop() -> None:
     failed = result(measured, baseline(engine="thop"), terms("gflops"))
     assert hint(failed) == (
         'hint: count it with engine="dispatch"\n'
-        "      or agree not to count it: flop_budget_ignore_ops = layer:Embedding"
+        "      or agree not to count it: add `layer:Embedding` to `flop_budget_ignore_ops`"
     )
 
 

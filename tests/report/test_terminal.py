@@ -178,6 +178,7 @@ def test_what_was_kept_is_named() -> None:
                 "  a.yaml",
                 "  b.yaml",
                 "  to remove: pytest --update-budgets --flop-budget-trim",
+                "  (which updates the others as well), or delete the files",
             ],
         ),
         (True, True, ["removed 2 stale baselines: a.yaml, b.yaml"]),

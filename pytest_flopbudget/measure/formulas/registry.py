@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,8 +50,11 @@ def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
         SettingsError: `op` is not the name of an operator.
     """
     name = op if isinstance(op, str) else getattr(op, "_qualified_op_name", "")
-    if not isinstance(name, str) or name.count("::") != 1:
-        raise SettingsError(f"`register_flop_formula`: expected `namespace::name`, found `{op}`")
+    if not isinstance(name, str) or not re.fullmatch(r"\w+::\w+", name):
+        raise SettingsError(
+            f"`register_flop_formula`: expected `namespace::name`, found `{op}`",
+            "a formula is for all overloads of an operator",
+        )
 
     def decorate(formula: F) -> F:
         _formulas[name] = formula
