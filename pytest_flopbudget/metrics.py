@@ -52,13 +52,17 @@ class Metric:
         return text.rstrip("0").rstrip(".")
 
     def decimals_for(self, value: Number | None) -> int:
-        """Find how many decimals show four digits of `value`; a column shares its total's."""
+        """Find how many decimals show four digits of `value` (three of a noisy one).
+
+        A column shares the decimals of its total.
+        """
         if self.scale == 1 and self.exact:
             return 0
         shown = self.shown(value or 0)
-        if not shown or not self.exact:
+        if not shown:
             return self.decimals
-        return min(9, max(self.decimals, 3 - shown.adjusted()))
+        digits, most = (4, 9) if self.exact else (3, 6)
+        return min(most, max(self.decimals, digits - 1 - shown.adjusted()))
 
 
 PARAMS = Metric(

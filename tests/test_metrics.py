@@ -117,7 +117,7 @@ def test_exactly_can_be_read_back(count: int) -> None:
         (GFLOPS, 1_024, 9),
         (GFLOPS, 1, 9),
         (LATENCY, 812.4, 2),
-        (LATENCY, 0.001, 2),
+        (LATENCY, 0.001, 5),
     ],
 )
 def test_decimals_for_four_digits(metric: Metric, value: Number | None, decimals: int) -> None:

@@ -26,13 +26,25 @@ def blamed(result: Result, metric: Metric) -> list[LayerChange]:
     return changes(metric, result.profile, result.baseline)
 
 
+def growth_to_explain(result: Result, metric: Metric, layers: list[LayerChange]) -> Fraction:
+    """Return what the layers have a share in: their growth, or more if the model grew more.
+
+    Exact costs of layers add up to that of the model; measured times of layers need not.
+    """
+    growth = sum((change.growth for change in layers if change.growth > 0), Fraction(0))
+    for verdict in result.judgement.metrics:
+        if verdict.metric == metric.key and verdict.measured and verdict.baseline:
+            growth = max(growth, verdict.measured - verdict.baseline)
+    return growth
+
+
 def causes(result: Result, keys: Collection[str]) -> Iterator[list[str]]:
     """Draw a section for each of the metrics `keys`, then one for layers that were renamed."""
     if result.baseline is None or not keys:
         return
     for key, metric in METRICS.items():
         if key in keys and (layers := blamed(result, metric)):
-            yield _section(metric, layers)
+            yield _section(metric, layers, growth_to_explain(result, metric, layers))
     if moved := renamed(result.profile, result.baseline):
         lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in moved.items()]
         yield ["renamed, at the same cost:", *lines[:SHOWN_LAYERS], *more_than_shown(lines)]
@@ -44,18 +56,17 @@ def more_than_shown(found: Collection[object], noun: str = "") -> list[str]:
     return [f"  ... and {more} more{noun}"] if more > 0 else []
 
 
-def _section(metric: Metric, layers: list[LayerChange]) -> list[str]:
+def _section(metric: Metric, layers: list[LayerChange], growth: Fraction) -> list[str]:
     what = "total time" if metric.key == "latency" else f"own {metric.label}"
     return [
         f"{metric.label}: {counted(len(layers), 'layer')} changed, by {what}:",
-        *_fitting(_rows(metric, layers)),
+        *_fitting(_rows(metric, layers, growth)),
         *more_than_shown(layers),
     ]
 
 
-def _rows(metric: Metric, layers: list[LayerChange]) -> list[tuple[str, ...]]:
+def _rows(metric: Metric, layers: list[LayerChange], growth: Fraction) -> list[tuple[str, ...]]:
     """Write path, type, growth, share of the growth and, unless it came or went, before, after."""
-    growth = sum((change.growth for change in layers if change.growth > 0), Fraction(0))
     decimals = metric.decimals_for(max(max(c.before, c.after) for c in layers))
     rows: list[tuple[str, ...]] = []
     for change in layers[:SHOWN_LAYERS]:

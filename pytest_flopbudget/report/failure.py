@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.explain import Kind
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile import shown_path
-from pytest_flopbudget.report.causes import SHOWN_LAYERS, blamed, causes, more_than_shown
+from pytest_flopbudget.report.causes import (
+    SHOWN_LAYERS,
+    blamed,
+    causes,
+    growth_to_explain,
+    more_than_shown,
+)
 from pytest_flopbudget.report.columns import WIDTH, aligned, counted
 from pytest_flopbudget.verdict import Verdict, hidden
 
@@ -51,6 +57,10 @@ def sentence(result: Result) -> str:
         return f"the baseline of {subject} has no {METRICS[verdict.metric].label}: `{result.file}`"
     if verdict.verdict is Verdict.EXCEEDED:
         return _exceeded_sentence(result, verdict)
+    if verdict.verdict is Verdict.IMPROVED:
+        better = [v for v in result.judgement.failing if v.path == verdict.path]
+        figures = ", ".join(f"{METRICS[v.metric].label} {_excess(result, v)}" for v in better)
+        return f"{subject} improved: {figures}"
     return f"{METRICS[verdict.metric].label} of {subject} is {verdict.verdict.text}" + (
         f": {verdict.reason}" if verdict.reason else ""
     )
@@ -64,25 +74,35 @@ def _exceeded_sentence(result: Result, first: MetricVerdict) -> str:
     subject = f"`{result.profile.model}`"
     if first.path is not None:
         subject = f"`{shown_path(first.path)}` ({result.profile[first.path].type}) of {subject}"
-    layers = blamed(result, METRICS[first.metric])
-    mostly = ""
-    if first.path is None and layers and layers[0].growth > 0:
-        new = "the new " if layers[0].kind is Kind.NEW else ""
-        mostly = f", mostly {new}`{shown_path(layers[0].path)}` ({layers[0].type})"
+    mostly = "" if first.path is not None else _mostly(result, METRICS[first.metric])
     return f"{subject} exceeds its budget: {figures}{mostly}"
+
+
+def _mostly(result: Result, metric: Metric) -> str:
+    """Name the layer with the largest part in a growth; a noisy metric needs half of it."""
+    layers = blamed(result, metric)
+    if not layers or layers[0].growth <= 0:
+        return ""
+    if not metric.exact and 2 * layers[0].growth < growth_to_explain(result, metric, layers):
+        return ""
+    new = "the new " if layers[0].kind is Kind.NEW else ""
+    return f", mostly {new}`{shown_path(layers[0].path)}` ({layers[0].type})"
 
 
 def _excess(result: Result, verdict: MetricVerdict) -> str:
     """Say by how much a value grew, or over a ceiling, what it is and what is allowed."""
     if verdict.measured is not None and verdict.baseline and not _over_ceiling(result, verdict):
         return change_text(verdict.measured, verdict.baseline)
-    measured, budget = pair(METRICS[verdict.metric], verdict.measured, verdict.budget)
-    return f"{measured}, allowed {budget}"
+    metric = METRICS[verdict.metric]
+    unit = "" if metric.unit in ("", metric.label) else f" {metric.unit}"
+    measured, budget = pair(metric, verdict.measured, verdict.budget)
+    return f"{measured}{unit}, allowed {budget}{unit}"
 
 
 def pair(metric: Metric, one: Fraction | None, other: Fraction | None) -> tuple[str, str]:
     """Format two values alike; if rounding would make them look equal, exactly."""
-    decimals = metric.decimals_for(max(one or 0, other or 0))
+    values = [value for value in (one, other) if value]
+    decimals = metric.decimals_for((max if metric.exact else min)(values, default=0))
     texts = metric.text(one, decimals), metric.text(other, decimals)
     if one is None or other is None or one == other or texts[0] != texts[1]:
         return texts

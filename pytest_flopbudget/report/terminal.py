@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import Change
 from pytest_flopbudget.metrics import METRICS, change_text
-from pytest_flopbudget.report.causes import causes
+from pytest_flopbudget.profile import shown_path
+from pytest_flopbudget.report.causes import blamed, causes
 from pytest_flopbudget.report.columns import aligned, counted
 from pytest_flopbudget.report.layers import layer_table
 from pytest_flopbudget.verdict import ADD_ENTRY, Verdict, stored_value
@@ -177,7 +178,22 @@ def _growth(result: Result) -> str:
         after = getattr(result.profile, METRICS[key].field)
         if before is not None and after is not None and before != after:
             parts.append(f"{METRICS[key].label} {change_text(after, before)}")
-    return ", ".join(parts) or "some layers, at the same total"
+    return ", ".join(parts + _raised_layers(result)) or "some layers, at the same total"
+
+
+def _raised_layers(result: Result) -> list[str]:
+    """Name the layer that rose most where the total did not."""
+    for key in result.terms.metrics:
+        metric = METRICS[key]
+        before = stored_value(metric, result.profile, result.baseline)
+        after = getattr(result.profile, metric.field)
+        if not metric.exact or before is None or after is None or after > before:
+            continue
+        for change in blamed(result, metric)[:1]:
+            if change.growth > 0:
+                by = metric.text(change.growth, metric.decimals_for(change.growth))
+                return [f"`{shown_path(change.path)}` {metric.label} +{by}"]
+    return []
 
 
 def _ignored_lines(results: Sequence[Result]) -> Iterator[str]:

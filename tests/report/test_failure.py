@@ -216,7 +216,7 @@ def test_improved_as_a_failure() -> None:
     failed = result(
         profile(less), baseline(), terms("params", each_layer=False, fail_on=("improved",))
     )
-    assert sentence(failed) == "params of `Net` is improved"
+    assert sentence(failed) == "`Net` improved: params -10.0 %"
     assert hint(failed) == (
         "hint: keep the improvement:\n        pytest --update-budgets tests/test_net.py::test_net"
     )
@@ -273,7 +273,7 @@ def test_an_unknown_is_graver_than_growth() -> None:
         (GFLOPS, None, None, ("-", "-")),
         (GFLOPS, 9_999_000_000, 10_000_000_000, ("10.00", "10.00")),
         (LATENCY, Fraction("125.001"), 125, ("125.001", "125")),
-        (LATENCY, Fraction("0.002"), Fraction("0.001"), ("0.002", "0.001")),
+        (LATENCY, Fraction("0.002"), Fraction("0.001"), ("0.00200", "0.00100")),
     ],
 )
 def test_two_values_are_told_apart(

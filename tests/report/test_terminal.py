@@ -158,7 +158,7 @@ def test_an_update_says_what_it_did(done: list[Change], lines: list[str]) -> Non
 def test_a_raise_of_layers_alone_is_said() -> None:
     moved = {**NET, "stem": ("Conv2d", 101, 10_000_000), "head": ("Linear", 699, 70_000_000)}
     (_, line) = change_lines([(result(profile(moved), baseline()), Change.RAISED)], [])
-    assert line == f"  raised {FILE}: some layers, at the same total"
+    assert line == f"  raised {FILE}: `stem` params +1"
 
 
 def test_what_was_kept_is_named() -> None:
