@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pytest_flopbudget.baseline.record import Baseline, LatencyEntry
 
 MAX_SIMPLE_KEY = 1000
-HEADER = "# Baseline of pytest-flopbudget: update it with `pytest --update-budgets`."
+HEADER = """\
+# Baseline of pytest-flopbudget: update it with `pytest --update-budgets`.
+# A multiply-add is 2 FLOPs; element-wise operators, reductions, norms and pooling are 0."""
 
 
 def text_of(baseline: Baseline) -> str:

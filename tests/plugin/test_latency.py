@@ -88,7 +88,7 @@ def test_a_failure_says_when_it_was_measured_and_where(timed: Project) -> None:
     assert sentence(said).startswith("`Linear` exceeds its budget: latency +")
     row = next(line for line in said if line.startswith("  latency (ms)"))
     assert row.endswith("exceeded")
-    assert f"  baseline: budgets/{FILE}:15" in said
+    assert f"  baseline: budgets/{FILE}:16" in said
     assert timed.budgets()[FILE].splitlines()[14] == "    total_ms: 0.000001"
 
 

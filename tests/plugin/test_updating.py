@@ -7,6 +7,7 @@ from tests.plugin.project import Project, failure_of, line_with, sentence, text_
 FILE = "test_sized/test_sized.yaml"
 CREATED = """\
 # Baseline of pytest-flopbudget: update it with `pytest --update-budgets`.
+# A multiply-add is 2 FLOPs; element-wise operators, reductions, norms and pooling are 0.
 format: 1
 test: test_net.py::test_net
 model: Net
@@ -100,7 +101,7 @@ def test_a_layer_raised_at_an_equal_total_is_said(project: Project) -> None:
     project.write("test_net.py", two.format(layers.format(6, 6, 8)))
     assert summary(project.update()) == [
         "baselines: 1 raised",
-        "raised budgets/test_net/test_net.yaml: some layers, at the same total",
+        "raised budgets/test_net/test_net.yaml: `0` params +2",
     ]
 
 
