@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.latency import Latency
+from pytest_flopbudget.measure.packed import packed_scalars
 from pytest_flopbudget.profile import Environment, LayerProfile, ModelProfile, Plan, Uncounted
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _params(layers: Layers) -> dict[str, Sequence[Any]]:
         new = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
         new = list({id(p): p for p in new}.values())
         seen.update(map(id, new))
-        own.append(sum(p.numel() for p in new))
+        own.append(sum(p.numel() for p in new) + packed_scalars(module))
         trainable.append(sum(p.numel() for p in new if p.requires_grad))
     return {
         "own_params": own,

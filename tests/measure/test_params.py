@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -172,3 +174,40 @@ def test_unused_in_a_model_that_is_counted_for_real() -> None:
     )
     profile = profile_model(model, x(4, 8))
     assert (profile.counted_on, profile.unused) == ("real", ("b.weight", "b.bias"))
+
+
+# Packed parameters of quantised layers.
+
+
+def dynamic(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
+    return torch.ao.quantization.quantize_dynamic(model.eval(), set(kinds))
+
+
+def static(model: nn.Module) -> nn.Module:
+    wrapped = torch.ao.quantization.QuantWrapper(model).eval()
+    wrapped.qconfig = torch.ao.quantization.default_qconfig
+    prepared = torch.ao.quantization.prepare(wrapped)
+    prepared(x(1, 3, 8, 8))
+    return torch.ao.quantization.convert(prepared)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("build", "inputs", "path", "params"),
+    [
+        (lambda: dynamic(nn.Sequential(nn.Linear(8, 16)), nn.Linear), (2, 8), "0", 8 * 16 + 16),
+        (lambda: dynamic(nn.Sequential(nn.Linear(8, 16, bias=False)), nn.Linear), (2, 8), "0",
+         8 * 16),
+        (lambda: dynamic(nn.Sequential(nn.LSTM(16, 4)), nn.LSTM), (5, 2, 16), "0",
+         4 * 4 * (16 + 4) + 2 * 4 * 4),
+        (lambda: dynamic(nn.Sequential(nn.GRU(16, 4, 2, bidirectional=True)), nn.GRU), (5, 2, 16),
+         "0", 2 * (3 * 4 * (16 + 4) + 2 * 3 * 4) + 2 * (3 * 4 * (8 + 4) + 2 * 3 * 4)),
+        (lambda: static(nn.Conv2d(3, 4, 3)), (1, 3, 8, 8), "module", 3 * 4 * 9 + 4),
+    ],
+)  # fmt: skip
+def test_packed_parameters_count(
+    build: Callable[[], nn.Module], inputs: tuple[int, ...], path: str, params: int
+) -> None:
+    profile = profile_model(build(), x(*inputs))
+    assert (profile.params, profile[path].params) == (params, params)
+    assert profile.trainable_params == 0
