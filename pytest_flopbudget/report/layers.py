@@ -72,7 +72,7 @@ def _notes(profile: ModelProfile) -> list[str]:
     if profile.unused:
         notes.append(f"unused: {', '.join(profile.unused)}")
     if profile.data_dependent:
-        notes.append("data dependent: forward read the values of tensors")
+        notes.append("data dependent: the values of tensors decided what ran or what it costs")
     if profile.environment:
         notes.append(f"timed on {profile.environment.key}, torch {profile.environment.torch}")
     notes += [f"{metric} not measured: {why}" for metric, why in profile.not_measured.items()]
