@@ -149,7 +149,10 @@ def test_the_last_row_is_the_model_not_its_own_costs() -> None:
             "uncounted: shop::warp in (model), 1,200 calls, shapes 1x8, (), +1",
         ),
         ({"unused": ("head.bias", "stem.weight")}, "unused: head.bias, stem.weight"),
-        ({"data_dependent": True}, "data dependent: the values of tensors decided what ran or what it costs"),
+        (
+            {"data_dependent": True},
+            "data dependent: the values of tensors decided what ran or what it costs",
+        ),
         (
             {"not_measured": {"latency": "the weights are on meta"}},
             "latency not measured: the weights are on meta",
