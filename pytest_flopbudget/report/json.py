@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget import codec
@@ -29,11 +31,18 @@ def json_text(
     report = {
         "format": FORMAT,
         "settings": _settings(settings),
+        "environment": _environment(),
         "budgets": [_budget(result) for result in results],
         "errors": [codec.encode(one) for one in unjudged],
         "stale": list(stale),
     }
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+
+
+def _environment() -> dict[str, str]:
+    """Tell what ran; what a latency was measured on stands with its budget."""
+    packages = {name: version(name) for name in ("pytest-flopbudget", "pytest", "torch")}
+    return {"python": platform.python_version(), "platform": platform.platform(), **packages}
 
 
 def _settings(settings: Settings) -> dict[str, Any]:

@@ -246,4 +246,7 @@ def test_no_figure_is_a_text(grown: Any) -> None:
             return [text for v in value for text in texts(v, key)]
         return [f"{key}: {value}"] if isinstance(value, str) and value[:1].isdigit() else []
 
-    assert texts(grown) == []
+    assert texts(grown["settings"]) == texts(grown["budgets"]) == []
+    assert set(grown["environment"]) == {
+        "python", "platform", "pytest-flopbudget", "pytest", "torch",
+    }  # fmt: skip

@@ -33,7 +33,7 @@ def report(*found: Result, **more: Any) -> Any:
 
 def test_the_report_of_a_run() -> None:
     whole = report(result(profile(), baseline()))
-    assert list(whole) == ["format", "settings", "budgets", "errors", "stale"]
+    assert list(whole) == ["format", "settings", "environment", "budgets", "errors", "stale"]
     assert (whole["format"], whole["stale"], len(whole["budgets"])) == (1, ["old.yaml"], 1)
     assert report()["budgets"] == []
 
