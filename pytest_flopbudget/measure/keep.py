@@ -11,6 +11,7 @@ import random
 import sys
 from collections import deque
 from contextlib import contextmanager
+from operator import is_
 from types import (
     BuiltinFunctionType,
     FunctionType,
@@ -42,6 +43,9 @@ OPAQUE = (
     BuiltinFunctionType,
     ModuleType,
 )
+ATOMS = frozenset(  # the exact types of most values: known without a look at their base classes
+    {type(None), bool, int, float, str, type, FunctionType, torch.dtype, torch.device}
+)
 
 
 class ModelState:
@@ -49,6 +53,7 @@ class ModelState:
 
     def __init__(self, model: object) -> None:
         self._containers: list[tuple[Any, Any]] = []  # (a dict, list, set or deque; its copy)
+        self._holders: list[tuple[Any, Any]] = []  # those of them that hold tensors
         self._slotted: list[tuple[Any, dict[str, Any]]] = []  # objects without `__dict__`
         self._seen: dict[int, Any] = {}  # the containers by id, held so that ids stay theirs
         self._tensors: dict[int, torch.Tensor] = {}
@@ -62,10 +67,11 @@ class ModelState:
 
     def substitute(self, stand_in: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Put another tensor in the place of each one, wherever the model holds it."""
-        for container, saved in self._containers:
-            if isinstance(container, dict) and any(map(_holds, saved.values())):
-                container.update({key: _swapped(v, stand_in) for key, v in saved.items()})
-            elif isinstance(container, list | deque) and any(map(_holds, saved)):
+        for container, saved in self._holders:
+            if isinstance(container, dict):
+                held = ((key, value) for key, value in saved.items() if _holds(value))
+                container.update({key: _swapped(value, stand_in) for key, value in held})
+            else:
                 _refill(container, [_swapped(v, stand_in) for v in saved])
 
     def clear_gradients(self) -> None:
@@ -77,7 +83,7 @@ class ModelState:
     def restore(self) -> None:
         """Put everything back as it was when this was made."""
         for container, saved in self._containers:
-            if not _same(container, saved):
+            if (container or saved) and not _same(container, saved):
                 _refill(container, saved)
         for container, saved in self._slotted:
             for name, value in saved.items():
@@ -94,14 +100,15 @@ class ModelState:
     def _walk(self, value: Any, depth: int) -> None:
         if isinstance(value, torch.Tensor):
             self._tensors.setdefault(id(value), value)
-        if isinstance(value, OPAQUE) or value is None or id(value) in self._seen:
+            return
+        if type(value) in ATOMS or isinstance(value, OPAQUE) or id(value) in self._seen:
             return
         if depth > MAX_DEPTH:
             return
         if isinstance(value, dict):
-            self._visit(value, dict(value), value.values(), depth)
+            self._visit(value, dict(value), list(value.values()), depth)
         elif isinstance(value, list | set | deque):
-            self._visit(value, value.copy(), value, depth)
+            self._visit(value, value.copy(), list(value), depth)
         elif isinstance(value, tuple | frozenset):
             self._seen[id(value)] = value
             for item in value:
@@ -120,11 +127,14 @@ class ModelState:
             for item in slots.values():
                 self._walk(item, depth + 1)
 
-    def _visit(self, container: Any, copy: Any, values: Iterable[Any], depth: int) -> None:
+    def _visit(self, container: Any, copy: Any, values: list[Any], depth: int) -> None:
         self._seen[id(container)] = container
         self._containers.append((container, copy))
-        for item in list(values):
-            self._walk(item, depth + 1)
+        if any(map(_holds, values)) and not isinstance(container, set):
+            self._holders.append((container, copy))
+        for item in values:
+            if type(item) not in ATOMS:
+                self._walk(item, depth + 1)
 
 
 @contextmanager
@@ -188,8 +198,7 @@ def switches_kept() -> Iterator[None]:
     """Restore what a forward may switch in the whole process."""
     cudnn, mkldnn = torch.backends.cudnn, torch.backends.mkldnn
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic = _deterministic()
     precision, fast_path = (
         torch.get_float32_matmul_precision(),
         torch.backends.mha.get_fastpath_enabled(),
@@ -205,10 +214,19 @@ def switches_kept() -> Iterator[None]:
                 torch.set_autocast_enabled(kind, enabled)
             torch.set_num_threads(threads)
             torch.set_default_dtype(dtype)
-            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            if _deterministic() != deterministic:  # to set it imports `torch._inductor`
+                torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
             torch.set_float32_matmul_precision(precision)
             torch.backends.mha.set_fastpath_enabled(fast_path)
             cudnn.enabled, cudnn.benchmark, cudnn.deterministic, mkldnn.enabled = flags
+
+
+def _deterministic() -> tuple[bool, bool]:
+    """Tell whether deterministic algorithms are asked for, and whether only by a warning."""
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
 
 
 def _refill(container: Any, values: Any) -> None:
@@ -243,8 +261,6 @@ def _same(container: Any, saved: Any) -> bool:
     """Compare by identity and order, without calling anybody's `__eq__`."""
     if len(container) != len(saved):
         return False
-    if isinstance(container, dict):
-        return all(
-            a is b and container[a] is saved[b] for a, b in zip(container, saved, strict=True)
-        )
-    return all(a is b for a, b in zip(container, saved, strict=True))
+    if isinstance(container, dict) and not all(map(is_, container.values(), saved.values())):
+        return False
+    return all(map(is_, container, saved))
