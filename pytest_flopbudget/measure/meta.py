@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_map_only
 
 from pytest_flopbudget.measure.kernels import kernel_of
 from pytest_flopbudget.measure.operators import tensors
+from pytest_flopbudget.measure.storages import without_addresses
 from pytest_flopbudget.measure.twins import Twins
 from pytest_flopbudget.measure.values import SMALL, Values
 from pytest_flopbudget.measure.worlds import CPU, META, World
@@ -133,11 +134,15 @@ class Meta(World):
             args, kwargs = tree_map_only(torch.Tensor, self.stand_in, (args, kwargs))
         if "device" in kwargs and (kwargs["device"] is not None or not given):
             kwargs = kwargs | {"device": META} | dict.fromkeys(kwargs.keys() & {"pin_memory"})
-        return kernel_of(operator)(*args, **kwargs)
+        output = kernel_of(operator)(*args, **kwargs)
+        if not operator.aliases:
+            without_addresses(tensors((output,)))
+        return output
 
     def _known(self, value: torch.Tensor) -> torch.Tensor:
         """Return a meta tensor of known value."""
         tensor = value.to(META)
+        without_addresses((tensor,))
         self._values.know(tensor, value)
         return tensor
 

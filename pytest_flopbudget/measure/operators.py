@@ -56,6 +56,12 @@ class Operator:
         )
 
     @cached_property
+    def aliases(self) -> bool:
+        """Whether it says that its outputs may lie in the memory of its inputs."""
+        schema = self.func._schema
+        return any(value.alias_info is not None for value in (*schema.arguments, *schema.returns))
+
+    @cached_property
     def is_random(self) -> bool:
         """Whether its result depends on the state of a random generator."""
         return torch.Tag.nondeterministic_seeded in self.func.tags

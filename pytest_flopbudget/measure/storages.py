@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Storage = StorageWeakRef | int
 
@@ -19,3 +24,12 @@ def storage_of(tensor: torch.Tensor) -> Storage:
         return StorageWeakRef(tensor.untyped_storage())
     except (NotImplementedError, RuntimeError):
         return id(tensor)
+
+
+def without_addresses(tensors: Iterable[torch.Tensor]) -> None:
+    """Let it fail to ask for the address of a tensor without values.
+
+    torch answers 0, and a raw kernel that is given that address ends the process.
+    """
+    for tensor in tensors:
+        torch._C._set_throw_on_mutable_data_ptr(tensor)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from pytest_flopbudget.measure.storages import without_addresses
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,7 +22,9 @@ class Twins:
     def of(self, tensor: torch.Tensor, make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Return the twin of a tensor, made once; a tensor that is held twice has one twin."""
         if id(tensor) not in self._twins:
-            self._twins[id(tensor)] = (tensor, _like(tensor, make()))
+            twin = _like(tensor, make())
+            without_addresses((twin,))
+            self._twins[id(tensor)] = (tensor, twin)
         return self._twins[id(tensor)][1]
 
 

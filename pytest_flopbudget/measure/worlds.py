@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from pytest_flopbudget.measure.kernels import kernel_of
+from pytest_flopbudget.measure.operators import tensors
+from pytest_flopbudget.measure.storages import without_addresses
 from pytest_flopbudget.measure.twins import Twins
 
 if TYPE_CHECKING:
@@ -117,8 +119,15 @@ class Fake(World):
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator; the mode below makes it fake."""
         del given
-        return kernel_of(operator)(*args, **kwargs)
+        output = kernel_of(operator)(*args, **kwargs)
+        if not operator.aliases:
+            without_addresses(filter(_is_fake, tensors((output,))))
+        return output
 
     def is_real(self, tensor: torch.Tensor) -> bool:
         """Tell a tensor with values from a fake one."""
-        return not hasattr(tensor, "fake_mode")
+        return not _is_fake(tensor)
+
+
+def _is_fake(tensor: torch.Tensor) -> bool:
+    return hasattr(tensor, "fake_mode")

@@ -278,6 +278,26 @@ def test_what_was_there_or_is_read_only_does_not_come_from_outside(
     assert profile_model(TwoLayers(between), x(4, 8)).uncounted == ()
 
 
+def test_a_raw_kernel_gets_no_address_of_a_tensor_without_values() -> None:
+    addresses = []
+
+    def between(rows: Tensor) -> Tensor:
+        tensors = (rows, rows[1:], rows.t(), rows.new_zeros(4))
+        addresses.extend([tensor.data_ptr() for tensor in tensors])
+        return rows
+
+    assert profile_model(TwoLayers(between), x(4, 8)).counted_on == "real"
+    assert 0 not in addresses
+    assert len(addresses) == 4
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (0, 8)])
+def test_a_meta_tensor_of_the_user_keeps_its_address(shape: tuple[int, ...]) -> None:
+    model, rows = nn.Linear(8, 8, device="meta"), torch.empty(shape, device="meta")
+    assert profile_model(model, rows).counted_on == "meta"
+    assert [tensor.data_ptr() for tensor in (rows, model.weight)] == [0, 0]
+
+
 def test_a_returned_array_is_uncounted() -> None:
     profile = profile_model(Fn(lambda rows: torch.from_numpy(rows.numpy() @ W)), x(4, 8))
     assert [found.operator for found in profile.uncounted] == ["outside::array"]
