@@ -16,13 +16,14 @@ Storage = StorageWeakRef | int
 def storage_of(tensor: torch.Tensor) -> Storage:
     """Identify the memory of a tensor, and keep its identity from being given to another one.
 
-    A sparse, packed or wrapping tensor has no memory of its own to share: it stands for itself.
+    A sparse, packed, wrapping or lazy tensor has no memory of its own to share: it stands for
+    itself.
     """
     if tensor.layout is not torch.strided:
         return id(tensor)
     try:
         return StorageWeakRef(tensor.untyped_storage())
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ValueError):
         return id(tensor)
 
 

@@ -298,6 +298,13 @@ def test_a_meta_tensor_of_the_user_keeps_its_address(shape: tuple[int, ...]) -> 
     assert [tensor.data_ptr() for tensor in (rows, model.weight)] == [0, 0]
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_a_lazy_layer_elsewhere_in_the_process() -> None:
+    lazy = nn.LazyLinear(16)
+    assert profile_model(TwoLayers(logged), x(4, 8)).counted_on == "real"
+    assert nn.parameter.is_lazy(lazy.weight)
+
+
 def test_a_returned_array_is_uncounted() -> None:
     profile = profile_model(Fn(lambda rows: torch.from_numpy(rows.numpy() @ W)), x(4, 8))
     assert [found.operator for found in profile.uncounted] == ["outside::array"]
