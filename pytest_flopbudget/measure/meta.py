@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_map_only
 
-from pytest_flopbudget.measure.kernels import kernel_of
+from pytest_flopbudget.measure.memo import Memo
 from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.storages import without_addresses
 from pytest_flopbudget.measure.twins import Twins
@@ -40,6 +40,7 @@ class Meta(World):
         self._twins = Twins()
         self._values = Values()  # of constants
         self._inputs = Values()
+        self._memo = Memo()
 
     def entered(self) -> AbstractContextManager[Any]:
         """Need no context."""
@@ -134,7 +135,7 @@ class Meta(World):
             args, kwargs = tree_map_only(torch.Tensor, self.stand_in, (args, kwargs))
         if "device" in kwargs and (kwargs["device"] is not None or not given):
             kwargs = kwargs | {"device": META} | dict.fromkeys(kwargs.keys() & {"pin_memory"})
-        output = kernel_of(operator)(*args, **kwargs)
+        output = self._memo.run(operator, args, kwargs)
         if not operator.aliases:
             without_addresses(tensors((output,)))
         return output

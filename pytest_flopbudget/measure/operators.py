@@ -62,6 +62,12 @@ class Operator:
         return any(value.alias_info is not None for value in (*schema.arguments, *schema.returns))
 
     @cached_property
+    def is_pure(self) -> bool:
+        """Whether the form of its outputs follows from that of its inputs, and is all it does."""
+        is_ours_to_know = self.name.startswith("aten::")  # others may do anything
+        return is_ours_to_know and not (self.aliases or self.is_random or self.reads_values)
+
+    @cached_property
     def is_random(self) -> bool:
         """Whether its result depends on the state of a random generator."""
         return torch.Tag.nondeterministic_seeded in self.func.tags
