@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from pytest_flopbudget.measure.forms import form_of, is_in_place
 from pytest_flopbudget.measure.kernels import kernel_of
-from pytest_flopbudget.measure.operators import tensors
-from pytest_flopbudget.measure.storages import storage_of
+from pytest_flopbudget.measure.storages import Storage, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
+    from pytest_flopbudget.measure.forms import Answer
     from pytest_flopbudget.measure.operators import Operator
-
-Form = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]  # sizes, strides
-Answer = Form | list[Form | None]  # a list: of the operators that return several tensors
 
 PLAIN_TYPES = (torch.Tensor, torch.nn.Parameter)
 SCALARS = frozenset(
@@ -37,18 +35,26 @@ class Memo:
     def __init__(self) -> None:
         self._answers: dict[Hashable, Any] = {}
 
-    def run(self, operator: Operator, args: Any, kwargs: Any) -> Any:
+    def run(self, operator: Operator, args: Any, kwargs: Any, given: list[Tensor]) -> Any:
         """Return what the operator returns, or new tensors like those that it returned before."""
         question = _question(operator, args, kwargs) if operator.is_pure else None
+        if operator.writes and _is_in_place(operator, args, kwargs, given):
+            return args[0]
         if question is None:
             return kernel_of(operator)(*args, **kwargs)
         answer = self._answers.get(question)
-        if answer is None or answer is UNKNOWN:
-            output = kernel_of(operator)(*args, **kwargs)
+        if answer is None:
+            answer = form_of(operator, args, kwargs, given)
             if answer is None:
-                self._answers[question] = _answer(output, args, kwargs)
-            return output
-        return _made(answer)
+                output = kernel_of(operator)(*args, **kwargs)
+                self._answers[question] = _answer(output, given)
+                return output
+            self._answers[question] = answer
+        return kernel_of(operator)(*args, **kwargs) if answer is UNKNOWN else _made(answer)
+
+
+def _is_in_place(operator: Operator, args: Any, kwargs: Any, given: list[Tensor]) -> bool:
+    return not kwargs and all(map(is_plain, given)) and is_in_place(operator, args, given)
 
 
 def is_plain(tensor: Tensor) -> bool:
@@ -84,9 +90,9 @@ def _add(known: list[Any], values: Iterable[Any]) -> bool:
     return True
 
 
-def _answer(output: Any, args: Any, kwargs: Any) -> Any:
+def _answer(output: Any, given: list[Tensor]) -> Any:
     """Return the forms of an output if all of it is plain and in memory of its own."""
-    storages = {storage_of(tensor) for tensor in tensors(args, kwargs)}
+    storages = set(map(storage_of, given))
     if isinstance(output, Tensor):
         return _form(output, storages)
     if not isinstance(output, tuple):
@@ -95,7 +101,7 @@ def _answer(output: Any, args: Any, kwargs: Any) -> Any:
     return UNKNOWN if UNKNOWN in forms else forms
 
 
-def _form(output: Any, storages: set[Any]) -> Any:
+def _form(output: Tensor, storages: set[Storage]) -> Any:
     """Return the form of one output; `storages` are taken, and then its own is."""
     if type(output) is not Tensor or not is_plain(output) or storage_of(output) in storages:
         return UNKNOWN

@@ -135,7 +135,7 @@ class Meta(World):
             args, kwargs = tree_map_only(torch.Tensor, self.stand_in, (args, kwargs))
         if "device" in kwargs and (kwargs["device"] is not None or not given):
             kwargs = kwargs | {"device": META} | dict.fromkeys(kwargs.keys() & {"pin_memory"})
-        output = self._memo.run(operator, args, kwargs)
+        output = self._memo.run(operator, args, kwargs, given)
         if not operator.aliases:
             without_addresses(tensors((output,)))
         return output
