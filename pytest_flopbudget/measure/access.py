@@ -66,10 +66,10 @@ class Reads:
 
     def __init__(self, model: nn.Module, world: World) -> None:
         self.values = False
-        self._unread = {name: None for name, _ in model.named_parameters()}
+        self._unread = dict(model.named_parameters())
+        self._held = list(self._unread.values())  # so that ids stay theirs
         self._names: dict[int, str] = {}  # by the tensor, and by what stands for it
-        self._held = list(model.parameters())  # so that ids stay theirs
-        for name, parameter in model.named_parameters():
+        for name, parameter in self._unread.items():
             self._names[id(parameter)] = self._names[id(world.stand_in(parameter))] = name
 
     @property

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pytest_flopbudget.measure.garbage import uncollected
 from pytest_flopbudget.measure.layers import Layers, Tracker
 
 if TYPE_CHECKING:
@@ -150,13 +151,11 @@ def _summary(rounds: list[Round], own_ms: list[float]) -> Latency:
 @contextmanager
 def _quiet(threads: int) -> Iterator[None]:
     """Hold the garbage collector and the number of threads still."""
-    before, collects = torch.get_num_threads(), gc.isenabled()
+    before = torch.get_num_threads()
     gc.collect()
-    gc.disable()
     torch.set_num_threads(threads)
     try:
-        yield
+        with uncollected():
+            yield
     finally:
         torch.set_num_threads(before)
-        if collects:
-            gc.enable()
