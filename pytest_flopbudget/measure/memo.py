@@ -18,7 +18,7 @@ from pytest_flopbudget.measure.storages import Storage, storage_of
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from pytest_flopbudget.measure.forms import Answer
+    from pytest_flopbudget.measure.forms.answers import Answer
     from pytest_flopbudget.measure.operators import Operator
 
 PLAIN_TYPES = (torch.Tensor, torch.nn.Parameter)

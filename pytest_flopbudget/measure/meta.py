@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from pytest_flopbudget.measure.values import SMALL, Values
 from pytest_flopbudget.measure.worlds import CPU, META, World
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pytest_flopbudget.measure.operators import Operator
 
 FROM_SHAPES = frozenset(  # operators that read nothing of a tensor but its shape

@@ -19,8 +19,8 @@ quick, thorough = (settings(deadline=None, max_examples=n) for n in (100, 300))
 aten = torch.ops.aten
 FACTORIES = (aten.arange.default, aten.zeros.default)
 DTYPES = [torch.float32] * 6 + [torch.float64, torch.float16, torch.int64]
-ELEMENT_WISE = sorted(name for name, form in _FORMS.items() if form.__name__ == "_like")
-BINARY = sorted(name for name, form in _FORMS.items() if form.__name__ == "_broadcast")
+ELEMENT_WISE = sorted(name for name, form in _FORMS.items() if form.__name__ == "like")
+BINARY = sorted(name for name, form in _FORMS.items() if form.__name__ == "broadcast")
 
 
 def overload(name: str) -> Any:
