@@ -60,9 +60,9 @@ def _order(tensor: Tensor) -> tuple[int, ...] | None:
     if tensor.is_contiguous() and order != tuple(range(len(size))):
         return None
     if _is_channels_last(tensor):
-        sizes = [size[dim] for dim in order]
-        in_order = tuple(stride[dim] for dim in order)
-        if tensor.is_contiguous() or in_order != contiguous(sizes):
+        in_order = (0, *range(2, len(size)), 1)
+        steps = contiguous([size[dim] for dim in in_order])
+        if order != in_order or tuple(stride[dim] for dim in order) != steps:
             return None
     return order
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_flopbudget.measure.forms.answers import new
-from pytest_flopbudget.measure.forms.strides import is_contiguous
+from pytest_flopbudget.measure.forms.strides import contiguous, is_contiguous
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,9 @@ def convolution(
     if transposed:
         inputs, outputs = outputs, inputs
     fits = x.dim() == weight.dim() and x.shape[1] == inputs and weight.shape[0] % groups == 0
-    if not fits or not is_contiguous(x) or (bias is not None and bias.shape != (outputs,)):
+    if not is_contiguous(x) or weight.stride() != contiguous(weight.shape):
+        return None
+    if not fits or (bias is not None and bias.shape != (outputs,)):
         return None
     if transposed:
         sizes = _spread(x, weight.shape[2:], stride, padding, dilation, output_padding)
