@@ -136,12 +136,13 @@ def _evaluate(
     """Profile, read the baseline, judge."""
     from pytest_flopbudget.measure import measure
     from pytest_flopbudget.result import Result, Update
+    from pytest_flopbudget.settings import inside
     from pytest_flopbudget.verdict import judge, judge_ceilings
 
     test = node_id(item)
     update = Update(target=target(item), options=settings.typed)
     shown = f"{settings.shown_directory}/{path}"
-    baseline = _read(settings.directory / path, shown, update)
+    baseline = _read(inside(settings.directory, path), shown, update)
     owner = test if baseline is None else baseline.test
     if owner != test and not item.config.stash[COLLECTED].is_gone(owner):
         raise clash(path, owner, test)

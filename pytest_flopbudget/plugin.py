@@ -112,6 +112,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             f"the test asked for `{NAME}` {tried}: nothing was measured\n\n"
             f"hint: call {NAME}(model, *args, **kwargs)"
         )
+    if asked is not None and any(outcome.judgement.failing for outcome in asked.results):
+        raise failure("a budget of this test failed, and the test went on as if it had not")
     return result
 
 

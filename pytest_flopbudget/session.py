@@ -13,6 +13,7 @@ from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.items import clash
 from pytest_flopbudget.report import terminal
 from pytest_flopbudget.result import Outcome, Result, Unjudged
+from pytest_flopbudget.settings import inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,8 +129,8 @@ class Session:
         from pytest_flopbudget.baseline.reader import read
         from pytest_flopbudget.baseline.writer import text_of, write
 
-        file = self._settings.directory / result.path
         try:
+            file = inside(self._settings.directory, result.path)
             old = read(file, result.file)
             new = updated(
                 old,

@@ -14,7 +14,7 @@ from pytest_flopbudget.measure.call import Call, set_mode
 from pytest_flopbudget.measure.clock import WallClock
 from pytest_flopbudget.measure.devices import dtype_of, is_there, moved, requested
 from pytest_flopbudget.measure.environment import environment_of
-from pytest_flopbudget.measure.keep import ModelState, kept, values_kept
+from pytest_flopbudget.measure.keep import ModelState, data_kept, kept, values_kept
 from pytest_flopbudget.measure.latency import time_call
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.lazy import initialised
@@ -72,7 +72,10 @@ def _time(
     if not is_there(device):
         return Timed(reason=f"there is no device `{device}` here")
     written = [] if counted is None else counted.written
-    with values_kept([*model.buffers(), *written]), moved(state, device):
+    if any(map(_has_hooks, state.tensors)):
+        written = [*written, *model.parameters()]  # an optimiser may step in backward
+    kept_values = values_kept([*model.buffers(), *written])
+    with data_kept(state.tensors), kept_values, moved(state, device):
         state.clear_gradients()
         set_mode(model, training=call.training)
         with call.standing_in(lambda tensor: _copied(tensor, device)) as inputs:
@@ -86,6 +89,11 @@ def _time(
             )
     where = environment_of(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
     return Timed(latency=latency, environment=where)
+
+
+def _has_hooks(tensor: torch.Tensor) -> bool:
+    """Tell whether something runs when the gradient of a tensor is there."""
+    return bool(tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None))
 
 
 def _copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

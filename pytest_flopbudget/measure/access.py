@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.origins import Origins, WatchedOrigins
+from pytest_flopbudget.measure.origins import BlindOrigins, WatchedOrigins
 from pytest_flopbudget.measure.storages import Storage, storage_of
 from pytest_flopbudget.measure.worlds import Real, World
 
@@ -28,26 +27,25 @@ class Access:
         state: ModelState,
         world: World,
         note_outside: Callable[[str, torch.Tensor], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self.reads = Reads(model, world)
         self.writes = Writes(state.tensors, world)
         self._world = world
-        known, is_real = list(state.tensors), world.name == Real.name
-        self.origins = (
-            WatchedOrigins(known, note_outside) if is_real else Origins(known, note_outside)
+        known = list(state.tensors)
+        self.origins: WatchedOrigins | BlindOrigins = (
+            WatchedOrigins(known, note_outside)
+            if world.name == Real.name
+            else BlindOrigins(known, note_outside, failed)
         )
         self.decides = False  # whether values that are not constant decided about a count
 
     @property
     def data_dependent(self) -> bool:
         """Whether the values of tensors decided about what ran or what it costs."""
-        if not isinstance(self.origins, WatchedOrigins):
-            return self.decides  # where tensors have no values none can leave
+        if isinstance(self.origins, BlindOrigins):
+            return self.decides  # what reads values there reads constants
         return self.decides or self.reads.values or self.origins.values_left
-
-    def watched(self) -> AbstractContextManager[Any]:
-        """Return the context in which the model runs, so that nothing of it is missed."""
-        return self.origins if isinstance(self.origins, WatchedOrigins) else nullcontext()
 
     def note(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> None:
         """Note what one operator, which is about to run, reads and writes."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from pytest_flopbudget.measure.keep import switches_kept
+from pytest_flopbudget.measure.switches import switches_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +19,24 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def as_written(layers: Layers) -> Iterator[None]:
+def as_written(layers: Layers, *, training: bool) -> Iterator[None]:
     """Keep layers from fusing, and let compiled ones run uncompiled until their state is restored.
 
     A fused `nn.TransformerEncoderLayer` hides the layers inside of it, and the backward of a
     fused `nn.LSTM` computes gradients that nobody asked for. Without oneDNN the convolutions of a
-    real run take up to 30 times as long, so it is off only where there is such a layer.
+    real run take up to 30 times as long, so it is off only where there is such a layer. A fused
+    attention computes all gradients, also those that nobody asked for.
     """
     with switches_kept(), _uncompiled_functions():
         torch.backends.mha.set_fastpath_enabled(False)
         if any(isinstance(module, nn.RNNBase) for module in layers.modules):
             torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
             torch.backends.cudnn.enabled = False
+        if training:
+            torch.backends.cuda.enable_math_sdp(True)
+            torch.backends.cuda.enable_flash_sdp(False)  # also that of the CPU
+            torch.backends.cuda.enable_mem_efficient_sdp(False)
+            torch.backends.cuda.enable_cudnn_sdp(False)
         _uncompile(layers)
         yield
 

@@ -96,7 +96,7 @@ class Call:
 
     def describe(self) -> tuple[str, ...]:
         """Write the arguments as baselines do: `float32[1, 3, 640, 640]`, `mask=None`."""
-        named = [f"{name}={_describe(value)}" for name, value in self.kwargs.items()]
+        named = [f"{name}={_describe(value)}" for name, value in sorted(self.kwargs.items())]
         return (*map(_describe, self.args), *named)
 
 
@@ -133,14 +133,25 @@ def _loss(output: Any) -> torch.Tensor:
 
 def _describe(value: Any) -> str:
     if isinstance(value, torch.Tensor):
-        dtype = str(value.dtype).removeprefix("torch.")
-        if value.is_nested:
-            return f"{dtype}{[list(map(int, part.shape)) for part in value.unbind()]}"
-        return f"{dtype}{list(map(int, value.shape))}"
+        return _describe_tensor(value)
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_describe(item)}" for key, item in value.items()) + "}"
+        return f"{{{_described(value, ': ')}}}"
     if isinstance(value, Sequence):
         return "[" + ", ".join(map(_describe, value)) + "]"
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {field.name: getattr(value, field.name) for field in fields(value)}
+        return f"{type(value).__name__}({_described(held, '=')})"
     return type(value).__name__
+
+
+def _described(values: Mapping[Any, Any], sign: str) -> str:
+    return ", ".join(f"{key}{sign}{_describe(value)}" for key, value in values.items())
+
+
+def _describe_tensor(tensor: torch.Tensor) -> str:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if tensor.is_nested:
+        return f"{dtype}{[list(map(int, part.shape)) for part in tensor.unbind()]}"
+    return f"{dtype}{list(map(int, tensor.shape))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,12 +11,16 @@ from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.access import Access
 from pytest_flopbudget.measure.as_written import as_written
 from pytest_flopbudget.measure.call import set_mode, tensors_in
+from pytest_flopbudget.measure.keep import data_kept, values_kept
 from pytest_flopbudget.measure.layers import Switches, Tracker, Visits
 from pytest_flopbudget.measure.meta import Meta
-from pytest_flopbudget.measure.walker import Count, Walker
+from pytest_flopbudget.measure.switches import seed
+from pytest_flopbudget.measure.walker import Count, FormulaError, Walker
 from pytest_flopbudget.measure.worlds import Fake, Real
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
     from pytest_flopbudget.measure.call import Call
@@ -35,6 +40,7 @@ def count(model: nn.Module, layers: Layers, state: ModelState, call: Call) -> Co
     """Count one call, on meta tensors if the model runs there, else with fakes, else for real.
 
     Raises:
+        FormulaError: a registered formula is wrong.
         Exception: what the model itself raises when it runs for real, or as near as its weights
             let it.
     """
@@ -43,9 +49,13 @@ def count(model: nn.Module, layers: Layers, state: ModelState, call: Call) -> Co
     for world in worlds[:-1]:
         try:
             return count_in(world(), model, layers, state, call)
-        except Exception:  # noqa: BLE001, S112, PERF203 - if it is the model's own, it comes again
+        except FormulaError:  # noqa: PERF203
+            raise
+        except Exception:  # noqa: BLE001, S112 - if it is the model's own, it comes again
             continue
-    return count_in(worlds[-1](), model, layers, state, call, is_last=True)
+    # What writes into them need not be an operator.
+    with data_kept(state.tensors), values_kept(model.buffers()):
+        return count_in(worlds[-1](), model, layers, state, call, is_last=True)
 
 
 def count_in(
@@ -62,49 +72,92 @@ def count_in(
     Raises:
         Exception: what the model, or the world, raises.
     """
-    visits, switches = Visits(layers), Switches()
-    result = Count(world.name, [0] * len(layers), [0] * len(layers), visits)
-
-    def enter(layer: int, values: Any) -> None:
-        if not torch._C._len_torch_dispatch_stack():  # in a thread of its own
-            result.note(THREAD, layer, tensors_in(values))
-        visits.enter(layer, values)
-
-    def note_outside(name: str, tensor: torch.Tensor) -> None:
-        if not is_last:
-            raise OutsideError(name)
-        result.note(name, tracker.current, [tensor])
-
-    tracker = Tracker(
-        layers,
-        on_switch=switches.note if call.training else None,
-        on_enter=enter,
-        on_exit=visits.exit,
-    )
-    access = Access(model, state, world, note_outside)
-    walker = Walker(world, tracker, switches, access, result, is_last=is_last)
-    torch.manual_seed(SEED)
+    attempt = Attempt(world, model, layers, state, call, is_last=is_last)
+    seed(SEED)
     try:
         state.clear_gradients()
         state.substitute(world.stand_in)
         set_mode(model, training=call.training)
-        with (
-            call.standing_in(world.input) as inputs,
-            as_written(layers),
-            world.entered(),
-            access.watched(),
-            tracker.attached(),
-            walker,
-        ):
-            output = inputs.forward(model)
-            access.note_output(tensors_in(output))
-            walker.in_backward = True
-            if call.training:
-                inputs.backward(output)
+        with call.standing_in(world.input) as inputs, attempt.watched(layers):
+            attempt.run(model, inputs)
     finally:
         state.restore()
-        access.writes.undo()
-    result.unused = access.reads.unused
-    result.data_dependent = access.data_dependent
-    result.written = access.writes.originals
-    return result
+        attempt.access.writes.undo()
+    return attempt.finished()
+
+
+class Attempt:
+    """One try to run a model in one world, and all that is noted meanwhile."""
+
+    def __init__(
+        self,
+        world: World,
+        model: nn.Module,
+        layers: Layers,
+        state: ModelState,
+        call: Call,
+        *,
+        is_last: bool,
+    ) -> None:
+        visits, switches = Visits(layers), Switches()
+        self._world = world
+        self._visits = visits
+        self._training = call.training
+        self._is_last = is_last
+        self._result = Count(world.name, [0] * len(layers), [0] * len(layers), visits)
+        self._tracker = Tracker(
+            layers,
+            on_switch=switches.note if call.training else None,
+            on_enter=self._enter,
+            on_exit=visits.exit,
+        )
+        self.access = Access(model, state, world, self._note_outside, self._note_failure)
+        self._walker = Walker(
+            world, self._tracker, switches, self.access, self._result, is_last=is_last
+        )
+
+    @contextmanager
+    def watched(self, layers: Layers) -> Iterator[None]:
+        """Enter the world, with everything attached that watches the model."""
+        with (
+            as_written(layers, training=self._training),
+            self._world.entered(),
+            self.access.origins,
+            self._tracker.attached(),
+            self._walker,
+        ):
+            yield
+
+    def run(self, model: nn.Module, inputs: Call) -> None:
+        """Run the call, and backward in training mode.
+
+        Raises:
+            Exception: what was raised, also if the model swallowed what this world cannot do.
+        """
+        output = inputs.forward(model)
+        self.access.note_output(tensors_in(output))
+        self._walker.in_backward = True
+        if self._training:
+            inputs.backward(output)
+        if self._walker.failure is not None and not self._is_last:
+            raise self._walker.failure
+
+    def finished(self) -> Count:
+        """Return what the call cost."""
+        self._result.unused = self.access.reads.unused
+        self._result.data_dependent = self.access.data_dependent
+        self._result.written = self.access.writes.originals
+        return self._result
+
+    def _enter(self, layer: int, values: Any) -> None:
+        if not torch._C._len_torch_dispatch_stack():  # in a thread of its own
+            self._result.note(THREAD, layer, tensors_in(values))
+        self._visits.enter(layer, values)
+
+    def _note_failure(self, error: Exception) -> None:
+        self._walker.failure = self._walker.failure or error
+
+    def _note_outside(self, name: str, tensor: torch.Tensor) -> None:
+        if not self._is_last:
+            raise OutsideError(name)
+        self._result.note(name, self._tracker.current, [tensor])

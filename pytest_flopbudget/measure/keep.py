@@ -7,8 +7,6 @@ all of them - and to put other tensors in their places while the model is being 
 
 from __future__ import annotations
 
-import random
-import sys
 from collections import deque
 from contextlib import contextmanager
 from operator import is_
@@ -24,9 +22,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from pytest_flopbudget.measure.storages import storage_of
+from pytest_flopbudget.measure.switches import random_state_kept, switches_kept
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+SHARED = (dict, list, set, deque)
 MAX_DEPTH = 12  # of containers and objects inside a module; beyond lies something else's state
 OPAQUE = (
     torch.Tensor,
@@ -57,6 +59,7 @@ class ModelState:
         self._slotted: list[tuple[Any, dict[str, Any]]] = []  # objects without `__dict__`
         self._seen: dict[int, Any] = {}  # the containers by id, held so that ids stay theirs
         self._tensors: dict[int, torch.Tensor] = {}
+        self._generators: list[tuple[torch.Generator, torch.Tensor]] = []
         self._walk(model, 0)
         self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]
 
@@ -85,10 +88,15 @@ class ModelState:
         for container, saved in self._containers:
             if (container or saved) and not _same(container, saved):
                 _refill(container, saved)
+        for generator, state in self._generators:
+            generator.set_state(state)
         for container, saved in self._slotted:
             for name, value in saved.items():
                 if getattr(container, name, None) is not value:
                     object.__setattr__(container, name, value)  # also of a frozen record
+        self._restore_leaves()
+
+    def _restore_leaves(self) -> None:
         for tensor, requires_grad, gradient in self._leaves:
             if not tensor.is_leaf:
                 tensor.detach_()  # it was written into with gradients
@@ -110,14 +118,21 @@ class ModelState:
         elif isinstance(value, list | set | deque):
             self._visit(value, value.copy(), list(value), depth)
         elif isinstance(value, tuple | frozenset):
-            self._seen[id(value)] = value
-            for item in value:
-                self._walk(item, depth + 1)
+            self._walk_all(value, value, depth)
         else:
             self._walk_object(value, depth)
 
+    def _walk_all(self, owner: Any, values: Iterable[Any], depth: int) -> None:
+        self._seen[id(owner)] = owner
+        for item in values:
+            self._walk(item, depth + 1)
+
     def _walk_object(self, value: Any, depth: int) -> None:
         self._seen[id(value)] = value
+        if isinstance(value, torch.Generator):
+            self._generators.append((value, value.get_state()))
+        if isinstance(value, nn.Module):
+            self._walk_classes(type(value))
         if hasattr(value, "__dict__"):
             # Modules start anew: their nesting has no bound.
             self._walk(vars(value), 0 if isinstance(value, nn.Module) else depth + 1)
@@ -126,6 +141,13 @@ class ModelState:
             self._slotted.append((value, slots))
             for item in slots.values():
                 self._walk(item, depth + 1)
+
+    def _walk_classes(self, kind: type) -> None:
+        """Walk what the classes of a module share, such as a cache; torch's own have none."""
+        for base in kind.__mro__:
+            if base.__module__.partition(".")[0] != "torch" and id(base) not in self._seen:
+                shared = (v for v in vars(base).values() if isinstance(v, SHARED))
+                self._walk_all(base, list(shared), 0)
 
     def _visit(self, container: Any, copy: Any, values: list[Any], depth: int) -> None:
         self._seen[id(container)] = container
@@ -141,7 +163,7 @@ class ModelState:
 def kept(model: nn.Module) -> Iterator[ModelState]:
     """Restore the model and torch's global state at the end, also after an exception."""
     state = ModelState(model)
-    with _random_state_kept(), switches_kept():
+    with random_state_kept(), switches_kept():
         try:
             yield state
         finally:
@@ -160,73 +182,15 @@ def values_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
-    accelerator, numpy = _running_accelerator(), sys.modules.get("numpy")
-    device_states = accelerator.get_rng_state_all() if accelerator else None
-    numpy_state = numpy.random.get_state() if numpy else None
-    python_state, torch_state = random.getstate(), torch.get_rng_state()
+def data_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Let tensors have the memory again that they had, if the model gives them another one."""
+    before = [(t, t.data) for t in tensors if t.is_leaf and t.layout is torch.strided]
     try:
         yield
     finally:
-        torch.set_rng_state(torch_state)
-        random.setstate(python_state)
-        if numpy is not None:
-            numpy.random.set_state(numpy_state)
-        if accelerator is not None:
-            accelerator.set_rng_state_all(device_states)
-
-
-def _running_accelerator() -> Any:
-    """Return torch's module of an accelerator that has random state and is in use, if any.
-
-    One that is not in use yet has no state to keep, and asking for it would start it.
-    """
-    accelerator = _accelerator()
-    if accelerator is None:
-        return None
-    module = torch.get_device_module(accelerator)
-    started = getattr(module, "is_initialized", lambda: True)()
-    return module if started and hasattr(module, "get_rng_state_all") else None
-
-
-def _accelerator() -> torch.device | None:
-    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-
-
-@contextmanager
-def switches_kept() -> Iterator[None]:
-    """Restore what a forward may switch in the whole process."""
-    cudnn, mkldnn = torch.backends.cudnn, torch.backends.mkldnn
-    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-    deterministic = _deterministic()
-    precision, fast_path = (
-        torch.get_float32_matmul_precision(),
-        torch.backends.mha.get_fastpath_enabled(),
-    )
-    kinds = ["cpu", *([accelerator.type] if (accelerator := _accelerator()) else [])]
-    autocast = {kind: torch.is_autocast_enabled(kind) for kind in kinds}
-    flags = cudnn.enabled, cudnn.benchmark, cudnn.deterministic, mkldnn.enabled
-    with torch.set_grad_enabled(torch.is_grad_enabled()):
-        try:
-            yield
-        finally:
-            for kind, enabled in autocast.items():
-                torch.set_autocast_enabled(kind, enabled)
-            torch.set_num_threads(threads)
-            torch.set_default_dtype(dtype)
-            if _deterministic() != deterministic:  # to set it imports `torch._inductor`
-                torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
-            torch.set_float32_matmul_precision(precision)
-            torch.backends.mha.set_fastpath_enabled(fast_path)
-            cudnn.enabled, cudnn.benchmark, cudnn.deterministic, mkldnn.enabled = flags
-
-
-def _deterministic() -> tuple[bool, bool]:
-    """Tell whether deterministic algorithms are asked for, and whether only by a warning."""
-    return (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+        for tensor, data in before:
+            if storage_of(tensor) != storage_of(data):
+                tensor.data = data
 
 
 def _refill(container: Any, values: Any) -> None:

@@ -137,16 +137,21 @@ class Visits:
         self.calls = [0] * len(layers)
         self.inputs: list[tuple[Shape, ...]] = [()] * len(layers)
         self.outputs: list[tuple[Shape, ...]] = [()] * len(layers)
+        self._running = [0] * len(layers)  # calls that have begun and not ended
+        self._noted: set[int] = set()  # layers whose first call has ended
 
     def enter(self, layer: int, values: Any) -> None:
         """Note a call and, if it is the first, the shapes of its inputs."""
         self.calls[layer] += 1
+        self._running[layer] += 1
         if self.calls[layer] == 1:
             self.inputs[layer] = shapes(values)
 
     def exit(self, layer: int, values: Any) -> None:
         """Note the shapes of what the first call returned."""
-        if self.calls[layer] == 1:
+        self._running[layer] -= 1
+        if not self._running[layer] and layer not in self._noted:
+            self._noted.add(layer)
             self.outputs[layer] = shapes(values)
 
 

@@ -43,6 +43,30 @@ class Origins:
         return not tensor.untyped_storage().resizable() and storage_of(tensor) not in self._known
 
 
+class BlindOrigins(TorchFunctionMode, Origins):
+    """Where tensors have no values, notices also that a read failed, which a model may catch."""
+
+    def __init__(
+        self,
+        known: Iterable[torch.Tensor],
+        note: Callable[[str, torch.Tensor], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        TorchFunctionMode.__init__(self)
+        Origins.__init__(self, known, note)
+        self._failed = failed
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        if func not in LEAVE:
+            return func(*args, **(kwargs or {}))
+        try:
+            return func(*args, **(kwargs or {}))
+        except Exception as error:
+            self._failed(error)
+            raise
+
+
 class WatchedOrigins(TorchFunctionMode, Origins):
     """In a real run, notices also what leaves, and what is overwritten outside.
 

@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.access import Access
     from pytest_flopbudget.measure.formulas import Formula
     from pytest_flopbudget.measure.layers import Switches, Tracker
+    from pytest_flopbudget.measure.operators import Operator
     from pytest_flopbudget.measure.worlds import World
 
 DENSE = torch._C.DispatchKey.CompositeExplicitAutograd  # of operators that are made of others
+
+
+class FormulaError(MeasureError):
+    """A formula that somebody registered is wrong: no other way to run the model would help."""
 
 
 @dataclass
@@ -73,6 +78,7 @@ class Walker(TorchDispatchMode):
     ) -> None:
         super().__init__()
         self.in_backward = False
+        self.failure: Exception | None = None  # the first of an operator, which a model may catch
         self._world = world
         self._tracker = tracker
         self._switches = switches
@@ -98,6 +104,13 @@ class Walker(TorchDispatchMode):
         if formula is None and operator.is_composite:
             with self:
                 return func.decompose(*args, **kwargs)
+        try:
+            return self._run(operator, formula, args, kwargs)
+        except Exception as error:
+            self.failure = self.failure or error
+            raise
+
+    def _run(self, operator: Operator, formula: Formula | None, args: Any, kwargs: Any) -> Any:
         given = list(tensors(args, kwargs))
         self._access.note(operator, args, kwargs, given)
         output = self._world.run(operator, args, kwargs, given)
@@ -156,17 +169,19 @@ class Walker(TorchDispatchMode):
         """Apply a formula.
 
         Raises:
-            MeasureError: a registered formula does not return a whole number.
+            FormulaError: a registered formula fails, or does not return a whole number.
         """
         reveal = self._reveal
         named = {key: shapes_of(value, reveal) for key, value in kwargs.items()}
         positional = [shapes_of(value, reveal) for value in args]
         try:
             flops = formula(*positional, **named, out_shape=shapes_of(output, reveal))
-        except TypeError as error:
-            raise MeasureError(f"the formula of `{name}` failed: {error}") from error
-        if not isinstance(flops, int) or flops < 0:
-            raise MeasureError(
+        except MissingValuesError:
+            raise
+        except Exception as error:
+            raise FormulaError(f"the formula of `{name}` failed: {error!r}") from error
+        if isinstance(flops, bool) or not isinstance(flops, int) or flops < 0:
+            raise FormulaError(
                 f"the formula of `{name}` must return FLOPs as an int, 0 or more, found `{flops!r}`"
             )
         return flops

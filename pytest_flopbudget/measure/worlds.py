@@ -61,12 +61,20 @@ class Real(World):
 
     name = "real"
 
+    def __init__(self) -> None:
+        self._held: dict[int, torch.Tensor] = {}  # by the model, so that ids stay theirs
+
+    def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return a tensor that the model holds."""
+        return self._held.get(id(tensor))
+
     def entered(self) -> AbstractContextManager[Any]:
         """Need no context."""
         return nullcontext()
 
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """Take the tensor itself."""
+        self._held[id(tensor)] = tensor
         return tensor
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -259,3 +259,12 @@ def test_own_costs_add_up_to_the_total(model: nn.Module, mode: str) -> None:
         ]
         assert layer.flops == sum(other.own_flops or 0 for other in below)
         assert layer.params == sum(other.own_params for other in below)
+
+
+def test_a_layer_that_calls_itself_has_the_shapes_of_its_first_call() -> None:
+    class Halving(nn.Module):
+        def forward(self, rows: Tensor) -> Tensor:
+            return rows if len(rows) == 1 else self(rows[: len(rows) // 2])
+
+    root = profile_model(Halving(), x(4, 8)).layers[0]
+    assert (root.calls, root.input_shapes, root.output_shapes) == (3, ((4, 8),), ((1, 8),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -44,7 +45,18 @@ def test_how_an_input_is_described(value: Any, text: str) -> None:
 
 
 def test_arguments_come_before_keywords() -> None:
-    assert described(x(1), 2, b=None, a=x(3)) == ("float32[1]", "2", "b=None", "a=float32[3]")
+    assert described(x(1), 2, b=None, a=x(3)) == ("float32[1]", "2", "a=float32[3]", "b=None")
+
+
+@dataclass
+class Scaled:
+    rows: Tensor
+    scale: float
+
+
+def test_a_dataclass_shows_what_it_holds() -> None:
+    assert described(Scaled(x(2, 3), 0.5)) == ("Scaled(rows=float32[2, 3], scale=0.5)",)
+    assert described(Scaled) == ("type",)
 
 
 def test_in_a_profile() -> None:

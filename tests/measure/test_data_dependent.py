@@ -336,3 +336,33 @@ def test_a_scripted_model() -> None:
 def test_data_parallel() -> None:
     profile = profile_model(nn.DataParallel(nn.Linear(8, 8)), x(4, 8))
     assert profile["module"].flops == ONCE
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda rows: rows.sum().item(),
+        lambda rows: bool(rows.sum() > -1e9),
+        lambda rows: rows.tolist(),
+    ],
+)
+def test_a_model_that_catches_what_has_no_value_is_counted_for_real(ask: Any) -> None:
+    def forward(self: Fn, rows: Tensor) -> Tensor:
+        try:
+            ask(rows)
+        except Exception:  # noqa: BLE001
+            return rows
+        return self.layer(rows)
+
+    profile = profile_model(Fn(forward, layer=nn.Linear(8, 8)), x(4, 8))
+    assert (profile.flops, profile.counted_on, profile.data_dependent) == (ONCE, "real", True)
+
+
+def test_an_error_of_its_own_that_a_model_catches_stays_caught() -> None:
+    def forward(self: Fn, rows: Tensor) -> Tensor:
+        try:
+            return self.layer(rows @ rows)
+        except RuntimeError:
+            return self.layer(rows)
+
+    assert profile_model(Fn(forward, layer=nn.Linear(8, 8)), x(4, 8)).flops == ONCE

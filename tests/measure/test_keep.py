@@ -6,7 +6,7 @@ import copy
 import random
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -538,3 +538,97 @@ def test_a_model_that_refers_to_itself() -> None:
     vars(model)["own"] = [model]
     assert profile_model(model, x(4, 8)).flops == 2 * 4 * (8 * 16 + 16 * 4)
     assert vars(model)["own"][0] is model
+
+
+# What is neither an attribute nor an operator.
+
+METRICS = pytest.mark.parametrize("metrics", [("gflops",), ("gflops", "latency")])
+
+
+class Changing(nn.Module):
+    """Calls `change(self)` in its forward."""
+
+    cache: ClassVar[dict[str, Tensor]] = {}
+
+    def __init__(self, change: Any) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+        self.generator = torch.Generator()
+        self.register_buffer("calls", torch.zeros(1))
+        self.change = change
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.change(self)
+        return self.layer(rows)
+
+
+@METRICS
+def test_memory_that_forward_replaces(metrics: tuple[str, ...]) -> None:
+    def halve(model: Changing) -> None:
+        model.layer.weight.data = model.layer.weight.data * 0.5
+
+    model = Changing(halve)
+    before = model.layer.weight.detach().clone(), model.layer.weight.data_ptr()
+    profile_model(model, x(4, 8), metrics=metrics)
+    assert torch.equal(model.layer.weight, before[0])
+    assert model.layer.weight.data_ptr() == before[1]
+
+
+@METRICS
+def test_a_buffer_that_numpy_writes_into(metrics: tuple[str, ...]) -> None:
+    def count(model: Changing) -> None:
+        model.calls.numpy()[0] += 1
+
+    model = Changing(count)
+    profile_model(model, x(4, 8), metrics=metrics)
+    assert model.calls.item() == 0
+
+
+@METRICS
+def test_a_generator_of_the_model(metrics: tuple[str, ...]) -> None:
+    model = Changing(lambda model: torch.rand(8, generator=model.generator))
+    before = model.generator.get_state()
+    profile_model(model, x(4, 8), metrics=metrics)
+    assert torch.equal(model.generator.get_state(), before)
+
+
+@METRICS
+def test_what_a_class_shares(metrics: tuple[str, ...]) -> None:
+    model = Changing(lambda model: model.cache.setdefault("ones", model.layer.weight * 2))
+    profile_model(model, x(4, 8), metrics=metrics)
+    assert Changing.cache == {}
+
+
+@METRICS
+def test_an_optimiser_that_steps_in_backward(metrics: tuple[str, ...]) -> None:
+    def step(parameter: Tensor) -> None:
+        parameter.data.add_(parameter.grad, alpha=-0.1)
+
+    model = nn.Linear(8, 8)
+    model.weight.register_post_accumulate_grad_hook(step)
+    before = model.weight.detach().clone()
+    profile_model(model, x(4, 8), mode="training", metrics=metrics)
+    assert torch.equal(model.weight, before)
+
+
+def flip_all() -> None:
+    torch.backends.cuda.enable_flash_sdp(False)
+    torch.backends.cudnn.allow_tf32 = not torch.backends.cudnn.allow_tf32
+    torch.set_autocast_dtype("cpu", torch.float16)
+    torch.autograd.set_detect_anomaly(True)
+
+
+@METRICS
+@pytest.mark.filterwarnings("ignore:Anomaly Detection:UserWarning")
+def test_switches_that_forward_flips(metrics: tuple[str, ...]) -> None:
+    def read() -> tuple[Any, ...]:
+        return (
+            torch.backends.cuda.flash_sdp_enabled(),
+            torch.backends.cudnn.allow_tf32,
+            torch.get_autocast_dtype("cpu"),
+            torch.is_anomaly_enabled(),
+        )
+
+    before = read()
+    profile_model(Changing(lambda _: flip_all()), x(4, 8), metrics=metrics)
+    assert read() == before

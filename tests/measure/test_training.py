@@ -399,3 +399,18 @@ def test_every_way_gives_one_backward_count(case: Case, world: type, *, wanted: 
     elsewhere = counted_in(world(), model, tuple(inputs), training=True)
     assert on_meta.uncounted == elsewhere.uncounted == {}
     assert (elsewhere.forward, elsewhere.backward) == (on_meta.forward, on_meta.backward)
+
+
+@pytest.mark.parametrize("reads_values", [False, True], ids=["meta", "real"])
+def test_attention_computes_the_gradients_that_are_asked_for(*, reads_values: bool) -> None:
+    """The query needs none: 3 of 4 products, also where a fused kernel would compute all."""
+
+    def forward(self: Fn, query: Tensor) -> Tensor:
+        if reads_values:
+            query.sum().item()
+        return F.scaled_dot_product_attention(query, self.prefix, self.prefix)
+
+    model = Fn(forward, layer=nn.Identity())
+    model.prefix = nn.Parameter(x(1, 2, 6, 8))
+    profile = profile_model(model, x(1, 2, 4, 8), mode="training")
+    assert profile.backward_flops == 3 * (2 * 2 * 4 * 6 * 8)

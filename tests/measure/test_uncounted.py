@@ -132,8 +132,23 @@ def test_a_formula_that_fails_is_not_hidden() -> None:
         raise KeyError("a mistake in the formula")
 
     register_flop_formula("aten::mm")(formula)
-    with pytest.raises(KeyError, match="a mistake in the formula"):
+    with pytest.raises(MeasureError, match="a mistake in the formula"):
         profile_model(Fn(torch.mm), (x(3, 4), x(4, 5)))
+
+
+@pytest.mark.usefixtures("formulas_kept")
+@pytest.mark.parametrize("wrong", [1.5, -1, True, None])
+def test_a_formula_of_no_whole_number_runs_the_model_once(wrong: Any) -> None:
+    register_flop_formula("aten::mm")(lambda *_, **__: wrong)
+    calls = []
+
+    def forward(a: Tensor, b: Tensor) -> Tensor:
+        calls.append(a.device.type)
+        return torch.mm(a, b)
+
+    with pytest.raises(MeasureError, match="must return FLOPs as an int, 0 or more"):
+        profile_model(Fn(forward), (x(3, 4), x(4, 5)))
+    assert calls == ["meta"]
 
 
 @pytest.mark.parametrize("name", ["mm", "", "a::b::c", "aten.mm", 3, torch.mm])

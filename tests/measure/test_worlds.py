@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
+from pytest_flopbudget.measure.constants import SMALL
 from pytest_flopbudget.measure.meta import Meta
-from pytest_flopbudget.measure.values import SMALL
 from pytest_flopbudget.measure.worlds import Fake, Real
 from tests.measure.helpers import Fn, counted_in, mlp, x
 

@@ -326,3 +326,37 @@ def test_equal_after_rounding_is_printed_exactly(project: Project) -> None:
     assert "params +<0.1 %" in sentence(said)
     metric = next(line for line in said if line.startswith("  GFLOPs"))
     assert metric.split()[1:4] == ["0.200000002", "0.2", "0.2"]
+
+
+def test_a_failure_that_a_test_swallows_fails_it_all_the_same(project: Project) -> None:
+    project.write(
+        "test_a.py",
+        """
+        def test_a(flop_budget):
+            with pytest.raises(pytest.fail.Exception):
+                flop_budget(nn.Linear(1, 1), torch.zeros(1, 1))
+        """,
+    )
+    result = project.judge()
+    result.assert_outcomes(failed=1)
+    assert "a budget of this test failed, and the test went on as if it had not" in text_of(result)
+
+
+def test_a_link_out_of_the_budget_folder_is_refused(project: Project) -> None:
+    project.sized(1)
+    outside = project.root / "elsewhere"
+    outside.mkdir()
+    (project.root / "budgets").mkdir()
+    (project.root / "budgets" / "test_sized").symlink_to(outside, target_is_directory=True)
+    result = project.update()
+    result.assert_outcomes(failed=1)
+    assert "found a symbolic link out of it" in text_of(result)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_budget_folder_that_is_a_link_is_followed(project: Project) -> None:
+    project.sized(1)
+    (project.root / "elsewhere").mkdir()
+    (project.root / "budgets").symlink_to(project.root / "elsewhere", target_is_directory=True)
+    project.update().assert_outcomes(passed=1)
+    project.judge().assert_outcomes(passed=1)

@@ -15,13 +15,13 @@ from pytest_flopbudget.measure.formulas import (
     sparse,
     transforms,
 )
+from pytest_flopbudget.measure.formulas.contents import MissingValuesError, parts
 from pytest_flopbudget.measure.formulas.registry import (
     Formula,
     formula_of,
     register_flop_formula,
     shapes_of,
 )
-from pytest_flopbudget.measure.formulas.values import MissingValuesError, parts
 
 __all__ = [
     "Formula",

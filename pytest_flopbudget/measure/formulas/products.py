@@ -9,9 +9,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from pytest_flopbudget.measure.formulas.contents import is_sparse
 from pytest_flopbudget.measure.formulas.registry import register
 from pytest_flopbudget.measure.formulas.sparse import sparse_product
-from pytest_flopbudget.measure.formulas.values import is_sparse
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile import Shape

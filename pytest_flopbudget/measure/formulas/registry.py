@@ -68,7 +68,8 @@ def formula_of(func: OpOverload | HigherOrderOperator) -> Formula | None:
     if isinstance(func, HigherOrderOperator):
         return _formulas.get(f"higher_order::{func.__name__}")
     name = func._schema.name
-    return _formulas.get(name) or _formulas.get(name.removesuffix("_"))  # in place, the same
+    plain = name.removesuffix("_") if name.startswith("aten::") else name  # in place, the same
+    return _formulas.get(name) or _formulas.get(plain)
 
 
 def register(*names: str) -> Callable[[F], F]:

@@ -10,8 +10,8 @@ from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from pytest_flopbudget.measure.formulas.contents import integers, lengths
 from pytest_flopbudget.measure.formulas.registry import register
-from pytest_flopbudget.measure.formulas.values import integers, lengths
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile import Shape

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from pytest_flopbudget.measure.formulas.contents import is_sparse, meetings, stored
 from pytest_flopbudget.measure.formulas.registry import register
-from pytest_flopbudget.measure.formulas.values import is_sparse, meetings, stored
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile import Shape

@@ -36,7 +36,14 @@ class Graph(nn.Module):
 
 
 def real(name: str, flops: int, function: Any, *inputs: Any) -> Case:
-    return Case(name, lambda: (Fn(function), *(make() for make in inputs)), flops, "real")
+    """A product with a sparse input, whose values decide what it costs."""
+    return Case(
+        name,
+        lambda: (Fn(function), *(make() for make in inputs)),
+        flops,
+        "real",
+        data_dependent=True,
+    )
 
 
 def csr(*batch: int) -> Tensor:

@@ -39,14 +39,14 @@ def is_sparse(shape: Shape) -> bool:
 
 def stored(shape: Shape) -> int:
     """Count the elements that a sparse tensor stores."""
-    tensor = _with_values(_tensor(shape))
+    tensor = _with_values(shape)
     return (tensor._values() if tensor.layout == torch.sparse_coo else tensor.values()).numel()
 
 
 def meetings(a: Shape, b: Shape) -> int:
     """Count the pairs of stored elements that meet in a product of two sparse matrices."""
-    by_column = _per_index(_with_values(_tensor(a)), 1)
-    by_row = _per_index(_with_values(_tensor(b)), 0)
+    by_column = _per_index(_with_values(a), 1)
+    by_row = _per_index(_with_values(b), 0)
     return int((by_column * by_row).sum())
 
 
@@ -57,8 +57,7 @@ def lengths(bounds: Shape) -> list[int]:
 
 def integers(shape: Shape) -> list[Any]:
     """Read the values of a tensor of integers, nested like its dimensions."""
-    tensor = shape.reveal(shape.tensor) if isinstance(shape, ShapeOf) else None
-    return list(_with_values(tensor).tolist())
+    return list(_with_values(shape).tolist())
 
 
 def parts(args: Any, kwargs: Any, output: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -75,11 +74,8 @@ def parts(args: Any, kwargs: Any, output: Any) -> Iterator[tuple[Any, Any, Any]]
         yield _swapped((args, kwargs, output), components, number)
 
 
-def _tensor(shape: Shape) -> torch.Tensor | None:
-    return shape.tensor if isinstance(shape, ShapeOf) else None
-
-
-def _with_values(tensor: torch.Tensor | None) -> torch.Tensor:
+def _with_values(shape: Shape) -> torch.Tensor:
+    tensor = shape.reveal(shape.tensor) if isinstance(shape, ShapeOf) else None
     if tensor is None or tensor.is_meta or hasattr(tensor, "fake_mode"):
         raise MissingValuesError(
             "FLOPs of sparse and of packed tensors depend on their values, which tensors on "
