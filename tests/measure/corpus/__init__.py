@@ -11,10 +11,11 @@ from tests.measure.corpus.quantised import QUANTISED
 from tests.measure.corpus.recurrent import RECURRENT
 from tests.measure.corpus.sparse import SPARSE
 
-CORPUS = [
+ALL = [
     *LINEAR, *MATRICES, *INTO, *LOW_BIT, *CONVOLUTIONS, *ATTENTION, *RECURRENT, *QUANTISED, *SPARSE,
     *LINALG, *TRANSFORMS, *DISTANCES, *FREE,
 ]  # fmt: skip
+CORPUS = [case for case in ALL if case.exists]
 
 __all__ = [
     "ATTENTION",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,6 +21,12 @@ class Case:
     counted_on: str = "meta"
     data_dependent: bool = False
     never: tuple[str, ...] = ()  # where else it does not run
+    needs: str = ""  # an operator that came after torch 2.6, or with what this case needs
+
+    @property
+    def exists(self) -> bool:
+        """Whether this torch has what it takes."""
+        return not self.needs or hasattr(torch.ops.aten, self.needs)
 
     def runs_in(self, world: str) -> bool:
         """Tell whether tensors of one kind suffice."""

@@ -48,14 +48,16 @@ LOW_BIT = [
     Case("int8-weight", lambda: (Fn(aten._weight_int8pack_mm), half(4, 32), bytes_(16, 32),
          half(16)), linear(4, 32, 16)),
     Case("int4-weight", lambda: (Fn(int4), half(4, 32)), linear(4, 32, 16)),
-    Case("int4-weight-dynamic", lambda: (Fn(dynamic_int4), x(4, 32)), linear(4, 32, 16)),
-    Case("float8", lambda: (Fn(scaled), x(16, 32), x(48, 32)), 2 * 16 * 32 * 48),
+    Case("int4-weight-dynamic", lambda: (Fn(dynamic_int4), x(4, 32)), linear(4, 32, 16),
+         needs="_dyn_quant_pack_4bit_weight"),
+    Case("float8", lambda: (Fn(scaled), x(16, 32), x(48, 32)), 2 * 16 * 32 * 48,
+         needs="_grouped_mm"),
     Case("grouped-rows", lambda: (Fn(grouped), half(16, 24), half(2, 24, 32), ENDS),
-         2 * 16 * 24 * 32),  # each of 16 rows meets the weight of one group
+         2 * 16 * 24 * 32, needs="_grouped_mm"),  # each of 16 rows meets the weight of one group
     Case("grouped-batch", lambda: (Fn(grouped), half(2, 8, 24), half(2, 24, 32)),
-         2 * 2 * 8 * 24 * 32),
+         2 * 2 * 8 * 24 * 32, needs="_grouped_mm"),
     Case("grouped-columns", lambda: (Fn(grouped), half(2, 8, 24), half(24, 16), ENDS),
-         2 * 8 * 24 * 16),  # each of 16 columns meets the 8 rows of one group
+         2 * 8 * 24 * 16, needs="_grouped_mm"),  # each of 16 columns meets the 8 rows of one group
     Case("grouped-sum", lambda: (Fn(grouped), half(8, 16), half(16, 32), ENDS),
-         2 * 8 * 16 * 32),  # two products, each over a part of 16
+         2 * 8 * 16 * 32, needs="_grouped_mm"),  # two products, each over a part of 16
 ]  # fmt: skip
