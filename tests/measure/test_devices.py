@@ -10,8 +10,9 @@ from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import SettingsError
 from pytest_flopbudget.measure.devices import device_of, dtype_of, is_there, moved, requested
 from pytest_flopbudget.measure.keep import ModelState
+from pytest_flopbudget.measure.worlds import Fake
 from tests.measure.corpus import CORPUS, LOW_BIT, QUANTISED, Case
-from tests.measure.helpers import mlp, x
+from tests.measure.helpers import counted_in, mlp, x
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -111,6 +112,30 @@ def test_auto_is_the_cpu_where_there_is_no_accelerator() -> None:
     profile = profile_model(mlp(), x(4, 8), device="auto", metrics=("latency",))
     assert profile.environment is not None
     assert profile.environment.device == "cpu"
+
+
+class FakeCuda(Fake):
+    """Fake tensors that believe to lie on a GPU, so that torch takes the ways of a GPU."""
+
+    def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
+        twin = super()._fake(tensor)
+        with self._mode:
+            return twin.to("cuda")
+
+
+@pytest.mark.skipif(
+    torch.version.cuda is None or torch.__version__ < "2.14",
+    reason="needs a torch with CUDA, from 2.14 on: its fakes need no GPU",
+)
+@pytest.mark.parametrize("case", [c for c in CORPUS if c.counted_on == "meta"], ids=str)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_counts_of_a_model_on_a_fake_gpu(case: Case) -> None:
+    model, *inputs = case.build()
+    try:
+        count = counted_in(FakeCuda(), model, tuple(inputs))
+    except (AttributeError, RuntimeError) as error:
+        pytest.skip(f"it needs a real GPU, or holds tensors on the CPU: {error}")
+    assert (sum(count.forward), count.uncounted) == (case.flops, {})
 
 
 @gpu
