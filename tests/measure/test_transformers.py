@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pytest_flopbudget import ModelProfile, profile_model
+from pytest_flopbudget.measure.count import OutsideError
 from pytest_flopbudget.measure.worlds import Real
 from tests.measure.corpus.case import linear, sdpa
 from tests.measure.helpers import Fn, counted_in, flops_of, x
@@ -68,7 +69,10 @@ def test_it_is_counted_where_the_table_says(architecture: Architecture) -> None:
 @pytest.mark.parametrize("architecture", WITHOUT_VALUES[::2], ids=str)
 def test_a_real_run_gives_the_same_count_layer_by_layer(architecture: Architecture) -> None:
     model, profile = measured(architecture)
-    count = counted_in(Real(), model, kwargs=architecture.inputs())
+    try:
+        count = counted_in(Real(), model, kwargs=architecture.inputs())
+    except OutsideError as error:
+        pytest.skip(f"transformers asks old torch for the address of a weight: {error}")
     assert count.forward == [layer.own_flops for layer in profile.layers]
     assert count.uncounted == {}
 
@@ -152,6 +156,9 @@ def test_a_mixture_costs_the_same_in_bfloat16(architecture: Architecture) -> Non
     assert (half.flops, half.counted_on) == (profile.flops, profile.counted_on)
 
 
+@pytest.mark.skipif(
+    torch.__version__ < "2.7", reason="transformers asks old torch for the address of a weight"
+)
 @named("BertModel", "GPT2LMHeadModel", "LlamaForCausalLM", "MixtralForCausalLM")
 def test_a_model_on_meta_that_asks_a_mask_is_counted_all_the_same(
     architecture: Architecture,
