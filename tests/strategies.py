@@ -191,7 +191,7 @@ def settings(**more: Any) -> Settings:
     known = {
         "judge": True,
         "update": False,
-        "directory": Path("/work/shop/budgets"),
+        "directory": Path("/home/shop/budgets"),
         "shown_directory": "budgets",
         "terms": terms(),
         "pinned": (),

@@ -71,3 +71,17 @@ def counted_in(
     with kept(model):
         set_mode(model, training=training)
         return count_in(world, model, layers, ModelState(model), call)
+
+
+class Product(torch.autograd.Function):
+    """A matrix product as a function with a backward of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        return rows @ weight
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        rows, weight = ctx.saved_tensors
+        return gradient @ weight.T, rows.T @ gradient

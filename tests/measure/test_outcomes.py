@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from pytest_flopbudget import profile_model
 from tests.measure.corpus.case import feed_forward, linear, mha, sdpa
-from tests.measure.helpers import Fn, both_ways, x
+from tests.measure.helpers import Fn, Product, both_ways, x
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -240,18 +240,6 @@ def test_functional_transforms(forward: Callable[..., Any], flops: int) -> None:
 def test_second_derivatives_are_counted() -> None:
     model = using(lambda self, rows: hessian(lambda q: self.layer(q).pow(2).sum())(rows))
     assert (counted(model, x(4, 8)).flops or 0) > ONCE
-
-
-class Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, weight)
-        return rows @ weight
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        rows, weight = ctx.saved_tensors
-        return gradient @ weight.T, rows.T @ gradient
 
 
 def test_a_custom_function() -> None:

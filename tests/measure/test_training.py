@@ -20,7 +20,7 @@ from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.meta import Meta
 from pytest_flopbudget.measure.worlds import Fake, Real
 from tests.measure.corpus import ATTENTION, CONVOLUTIONS, LINEAR, MATRICES, RECURRENT, Case
-from tests.measure.helpers import Fn, both_ways, counted_in, mlp, x
+from tests.measure.helpers import Fn, Product, both_ways, counted_in, mlp, x
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,20 +196,9 @@ def test_a_shared_layer() -> None:
 
 
 def test_a_layer_that_runs_in_backward_only_by_a_custom_function() -> None:
-    class Twice(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
-            ctx.save_for_backward(rows, weight)
-            return rows @ weight
-
-        @staticmethod
-        def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-            rows, weight = ctx.saved_tensors
-            return gradient @ weight.T, rows.T @ gradient
-
     model = Fn(
         lambda self, rows: self.layer(rows),
-        layer=Fn(lambda self, rows: Twice.apply(rows, self.w), w=nn.Parameter(torch.eye(8))),
+        layer=Fn(lambda self, rows: Product.apply(rows, self.w), w=nn.Parameter(torch.eye(8))),
     )
     once = 2 * 4 * 8 * 8
     profile = trained(model, x(4, 8))
