@@ -10,7 +10,7 @@ import pytest
 from pytest_flopbudget.collected import COLLECTED
 from pytest_flopbudget.errors import BaselineError, BudgetNameError, FlopBudgetError, SettingsError
 from pytest_flopbudget.items import clash, failure, marker_arguments, node_id, target
-from pytest_flopbudget.names import baseline_path, title_of
+from pytest_flopbudget.names import baseline_path, inside, title_of
 from pytest_flopbudget.terms import apply, parse_arguments
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class FlopBudget:
             passed=self.passed,
             results=tuple(self.results),
             unjudged=tuple(
-                Unjudged(test=test, name=name, error=described(error))
+                Unjudged(test=test, name=name, error=_described(error))
                 for name, error in self.errors
             ),
         )
@@ -117,7 +117,7 @@ class FlopBudget:
             raise BudgetNameError(f'`flop_budget.named("{part}")` was called twice in one test')
         self._claimed.add(part)
         path = baseline_path(node_id(self._item), terms.name, part)
-        title = title_of(self._item.nodeid, part)
+        title = title_of(node_id(self._item), part)
         claims = self._item.config.stash.setdefault(CLAIMS, {})
         owner = claims.setdefault(str(path).casefold(), title)
         if owner != title:
@@ -136,7 +136,6 @@ def _evaluate(
     """Profile, read the baseline, judge."""
     from pytest_flopbudget.measure import measure
     from pytest_flopbudget.result import Result, Update
-    from pytest_flopbudget.settings import inside
     from pytest_flopbudget.verdict import judge, judge_ceilings
 
     test = node_id(item)
@@ -185,6 +184,6 @@ def _read(file: Path, shown: str, update: Update) -> Baseline | None:
         ) from None
 
 
-def described(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     """Write down an error: ours speaks for itself, another one is named by its type."""
     return str(error) if isinstance(error, FlopBudgetError) else f"{type(error).__name__}: {error}"

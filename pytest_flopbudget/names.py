@@ -8,8 +8,11 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget.errors import BaselineError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 MAX_LENGTH = 80  # of a piece of a name
 MAX_NAME = 200  # of all its pieces; file systems take 255 bytes
@@ -55,6 +58,20 @@ def baseline_path(node_id: str, name: str | None = None, part: str | None = None
     if part is not None:
         stem += f".{_safe(part)}"
     return PurePosixPath(*folder, f"{_bounded(stem)}.yaml")
+
+
+def inside(directory: Path, path: PurePosixPath | str) -> Path:
+    """Return the file of a baseline, which no symbolic link may lead out of the budget folder.
+
+    Raises:
+        BaselineError: it leads out.
+    """
+    file = directory / path
+    if not file.resolve().is_relative_to(directory.resolve()):
+        raise BaselineError(
+            f"{file}: expected a file in `{directory}`, found a symbolic link out of it"
+        )
+    return file
 
 
 def title_of(node_id: str, part: str | None) -> str:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_flopbudget.errors import FlopBudgetError, SettingsError
-from pytest_flopbudget.items import NAME, check_marker, clash, failure, planned_path, uses_fixture
+from pytest_flopbudget.items import (
+    NAME,
+    check_marker,
+    clash,
+    failure,
+    node_id,
+    planned_path,
+    uses_fixture,
+)
 from pytest_flopbudget.options import add_options, are_set, is_active
 
 if TYPE_CHECKING:
@@ -74,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = planned_path(item)
         owner = owners.setdefault(str(path).casefold(), item)
         if owner is not item:
-            error = clash(path, owner.nodeid, item.nodeid)
+            error = clash(path, node_id(owner), node_id(item))
             owner.stash[CLASH] = item.stash[CLASH] = error
 
 

@@ -11,9 +11,9 @@ from pytest_flopbudget.baseline.update import Change, change, updated
 from pytest_flopbudget.collected import COLLECTED, Collected
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.items import clash
+from pytest_flopbudget.names import inside
 from pytest_flopbudget.report import terminal
 from pytest_flopbudget.result import Outcome, Result, Unjudged
-from pytest_flopbudget.settings import inside
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget import values
-from pytest_flopbudget.errors import BaselineError, SettingsError
+from pytest_flopbudget.errors import SettingsError
 from pytest_flopbudget.options import OPTIONS, Option
 from pytest_flopbudget.terms import Terms
 
@@ -50,20 +50,6 @@ class Settings:
     depth: int
     trim: bool  # remove stale baselines
     json: Path | None
-
-
-def inside(directory: Path, path: PurePosixPath | str) -> Path:
-    """Return the file of a baseline, which no symbolic link may lead out of the budget folder.
-
-    Raises:
-        BaselineError: it leads out.
-    """
-    file = directory / path
-    if not file.resolve().is_relative_to(directory.resolve()):
-        raise BaselineError(
-            f"{file}: expected a file in `{directory}`, found a symbolic link out of it"
-        )
-    return file
 
 
 def read_settings(config: pytest.Config) -> Settings:

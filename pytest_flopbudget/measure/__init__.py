@@ -10,7 +10,7 @@ from torch import nn
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure import count, thop_engine
 from pytest_flopbudget.measure.assemble import Timed, assemble
-from pytest_flopbudget.measure.call import Call, set_mode
+from pytest_flopbudget.measure.call import Call, copied, set_mode
 from pytest_flopbudget.measure.clock import WallClock
 from pytest_flopbudget.measure.devices import dtype_of, is_there, moved, requested
 from pytest_flopbudget.measure.environment import environment_of
@@ -78,7 +78,7 @@ def _time(
     with data_kept(state.tensors), kept_values, moved(state, device):
         state.clear_gradients()
         set_mode(model, training=call.training)
-        with call.standing_in(lambda tensor: _copied(tensor, device)) as inputs:
+        with call.standing_in(lambda tensor: copied(tensor, device)) as inputs:
             latency = time_call(
                 model,
                 None if compiled else layers,
@@ -94,11 +94,6 @@ def _time(
 def _has_hooks(tensor: torch.Tensor) -> bool:
     """Tell whether something runs when the gradient of a tensor is there."""
     return bool(tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None))
-
-
-def _copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy an input to a device; it remains a leaf if it needs gradients."""
-    return tensor.detach().clone().to(device).requires_grad_(tensor.requires_grad)
 
 
 def _uncompiled(model: nn.Module) -> nn.Module:

@@ -27,7 +27,6 @@ class Access:
         state: ModelState,
         world: World,
         note_outside: Callable[[str, torch.Tensor], None],
-        failed: Callable[[Exception], None],
     ) -> None:
         self.reads = Reads(model, world)
         self.writes = Writes(state.tensors, world)
@@ -36,8 +35,9 @@ class Access:
         self.origins: WatchedOrigins | BlindOrigins = (
             WatchedOrigins(known, note_outside)
             if world.name == Real.name
-            else BlindOrigins(known, note_outside, failed)
+            else BlindOrigins(known, note_outside, self.note_failure)
         )
+        self.failure: Exception | None = None  # the first, which a model may catch
         self.decides = False  # whether values that are not constant decided about a count
 
     @property
@@ -53,6 +53,10 @@ class Access:
         self.origins.check(filter(self._world.is_real, given))
         if operator.writes:
             self.writes.note(operator.written(args, kwargs))
+
+    def note_failure(self, error: Exception) -> None:
+        """Note what a world could not do."""
+        self.failure = self.failure or error
 
     def note_output(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note what the model returns."""

@@ -109,6 +109,11 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in([getattr(leaf, field.name) for field in fields(leaf)])
 
 
+def copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy an input to a device; it remains a leaf if it needs gradients."""
+    return tensor.detach().clone().to(device).requires_grad_(tensor.requires_grad)
+
+
 def set_mode(model: nn.Module, *, training: bool) -> None:
     """Put a model into inference or training mode; flags below a training root stay."""
     if training and model.training:

@@ -78,7 +78,7 @@ def count_in(
         state.clear_gradients()
         state.substitute(world.stand_in)
         set_mode(model, training=call.training)
-        with call.standing_in(world.input) as inputs, attempt.watched(layers):
+        with call.standing_in(world.input) as inputs, attempt.watched():
             attempt.run(model, inputs)
     finally:
         state.restore()
@@ -111,16 +111,16 @@ class Attempt:
             on_enter=self._enter,
             on_exit=visits.exit,
         )
-        self.access = Access(model, state, world, self._note_outside, self._note_failure)
+        self.access = Access(model, state, world, self._note_outside)
         self._walker = Walker(
             world, self._tracker, switches, self.access, self._result, is_last=is_last
         )
 
     @contextmanager
-    def watched(self, layers: Layers) -> Iterator[None]:
+    def watched(self) -> Iterator[None]:
         """Enter the world, with everything attached that watches the model."""
         with (
-            as_written(layers, training=self._training),
+            as_written(self._tracker.layers, training=self._training),
             self._world.entered(),
             self.access.origins,
             self._tracker.attached(),
@@ -139,8 +139,8 @@ class Attempt:
         self._walker.in_backward = True
         if self._training:
             inputs.backward(output)
-        if self._walker.failure is not None and not self._is_last:
-            raise self._walker.failure
+        if self.access.failure is not None and not self._is_last:
+            raise self.access.failure
 
     def finished(self) -> Count:
         """Return what the call cost."""
@@ -153,9 +153,6 @@ class Attempt:
         if not torch._C._len_torch_dispatch_stack():  # in a thread of its own
             self._result.note(THREAD, layer, tensors_in(values))
         self._visits.enter(layer, values)
-
-    def _note_failure(self, error: Exception) -> None:
-        self._walker.failure = self._walker.failure or error
 
     def _note_outside(self, name: str, tensor: torch.Tensor) -> None:
         if not self._is_last:

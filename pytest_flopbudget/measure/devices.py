@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.measure.keep import ModelState
 
-CPU = torch.device("cpu")
+CPU, META = torch.device("cpu"), torch.device("meta")
 
 
 def device_of(tensors: Iterable[torch.Tensor]) -> torch.device:
@@ -33,8 +33,7 @@ def requested(name: str | None, tensors: Iterable[torch.Tensor]) -> torch.device
     if name is None:
         return device_of(tensors)
     if name == "auto":
-        found = torch.accelerator.is_available()
-        return (torch.accelerator.current_accelerator() if found else None) or CPU
+        return accelerator() or CPU
     return torch.device(name)
 
 
@@ -42,11 +41,15 @@ def is_there(device: torch.device) -> bool:
     """Tell whether tensors can be put on a device here."""
     if device.type in ("cpu", "meta"):
         return True
-    if not torch.accelerator.is_available():
+    present = accelerator()
+    if present is None or present.type != device.type:
         return False
-    present = torch.accelerator.current_accelerator()
-    count = torch.accelerator.device_count()
-    return present is not None and present.type == device.type and (device.index or 0) < count
+    return (device.index or 0) < torch.accelerator.device_count()
+
+
+def accelerator() -> torch.device | None:
+    """Return the kind of accelerator that this machine has, if it has one."""
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
 
 
 @contextmanager

@@ -125,7 +125,8 @@ class ModelState:
     def _walk_all(self, owner: Any, values: Iterable[Any], depth: int) -> None:
         self._seen[id(owner)] = owner
         for item in values:
-            self._walk(item, depth + 1)
+            if type(item) not in ATOMS:
+                self._walk(item, depth + 1)
 
     def _walk_object(self, value: Any, depth: int) -> None:
         self._seen[id(value)] = value
@@ -139,8 +140,7 @@ class ModelState:
         slots = _slots(value)
         if slots:
             self._slotted.append((value, slots))
-            for item in slots.values():
-                self._walk(item, depth + 1)
+            self._walk_all(value, slots.values(), depth)
 
     def _walk_classes(self, kind: type) -> None:
         """Walk what the classes of a module share, such as a cache; torch's own have none."""
@@ -150,13 +150,10 @@ class ModelState:
                 self._walk_all(base, list(shared), 0)
 
     def _visit(self, container: Any, copy: Any, values: list[Any], depth: int) -> None:
-        self._seen[id(container)] = container
         self._containers.append((container, copy))
         if any(map(_holds, values)) and not isinstance(container, set):
             self._holders.append((container, copy))
-        for item in values:
-            if type(item) not in ATOMS:
-                self._walk(item, depth + 1)
+        self._walk_all(container, values, depth)
 
 
 @contextmanager

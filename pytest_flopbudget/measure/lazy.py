@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,8 @@ def initialised(model: nn.Module, call: Call) -> nn.Module:
         return model
     twin: nn.Module = deepcopy(model, {id(tensor): _another(tensor) for tensor in lazy})
     set_mode(twin, training=False)
-    with kept(model), torch.no_grad():  # above all, random numbers
-        call.mapped(torch.clone).forward(twin)
+    with kept(model), call.standing_in(torch.clone) as inputs:  # above all, random numbers
+        replace(inputs, training=False).forward(twin)
     for original, copied in zip(model.modules(), twin.modules(), strict=True):
         copied.training = original.training
     return twin

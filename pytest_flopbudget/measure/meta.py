@@ -9,12 +9,13 @@ import torch
 from torch.utils._pytree import tree_map_only
 
 from pytest_flopbudget.measure.constants import SMALL, Values
+from pytest_flopbudget.measure.devices import CPU, META
 from pytest_flopbudget.measure.garbage import uncollected
 from pytest_flopbudget.measure.memo import Memo
 from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.storages import without_addresses
 from pytest_flopbudget.measure.twins import Twins
-from pytest_flopbudget.measure.worlds import CPU, META, World
+from pytest_flopbudget.measure.worlds import World
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

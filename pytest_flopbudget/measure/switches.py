@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from pytest_flopbudget.measure.devices import accelerator
+
 Switch = tuple[Callable[[], Any], Callable[[Any], Any]]  # reads it, sets it
 
 ATTRIBUTES = {
@@ -55,8 +57,8 @@ def switches_kept() -> Iterator[None]:
 @contextmanager
 def random_state_kept() -> Iterator[None]:
     """Restore the state of all generators of random numbers that are in use."""
-    accelerator, numpy = _running_accelerator(), sys.modules.get("numpy")
-    device_states = accelerator.get_rng_state_all() if accelerator else None
+    device, numpy = _running_accelerator(), sys.modules.get("numpy")
+    device_states = device.get_rng_state_all() if device else None
     numpy_state = numpy.random.get_state() if numpy else None
     python_state, torch_state = random.getstate(), torch.get_rng_state()
     try:
@@ -66,16 +68,16 @@ def random_state_kept() -> Iterator[None]:
         random.setstate(python_state)
         if numpy is not None:
             numpy.random.set_state(numpy_state)
-        if accelerator is not None:
-            accelerator.set_rng_state_all(device_states)
+        if device is not None:
+            device.set_rng_state_all(device_states)
 
 
 def seed(number: int) -> None:
     """Seed the CPU and an accelerator that runs; torch would also seed one that starts later."""
     torch.default_generator.manual_seed(number)
-    accelerator = _running_accelerator()
-    if accelerator is not None and hasattr(accelerator, "manual_seed_all"):
-        accelerator.manual_seed_all(number)
+    device = _running_accelerator()
+    if device is not None and hasattr(device, "manual_seed_all"):
+        device.manual_seed_all(number)
 
 
 def _readable(switches: Iterator[Switch]) -> Iterator[tuple[Callable[[], Any], Any, Any]]:
@@ -105,7 +107,7 @@ def _switches() -> Iterator[Switch]:
         _deterministic,
         lambda value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
     )
-    for kind in ("cpu", *([accelerator.type] if (accelerator := _accelerator()) else [])):
+    for kind in ("cpu", *([found.type] if (found := accelerator()) else [])):
         yield partial(torch.is_autocast_enabled, kind), partial(torch.set_autocast_enabled, kind)
         yield partial(torch.get_autocast_dtype, kind), partial(torch.set_autocast_dtype, kind)
 
@@ -131,13 +133,9 @@ def _running_accelerator() -> Any:
 
     One that is not in use yet has no state to keep, and asking for it would start it.
     """
-    accelerator = _accelerator()
-    if accelerator is None:
+    found = accelerator()
+    if found is None:
         return None
-    module = torch.get_device_module(accelerator)
+    module = torch.get_device_module(found)
     started = getattr(module, "is_initialized", lambda: True)()
     return module if started and hasattr(module, "get_rng_state_all") else None
-
-
-def _accelerator() -> torch.device | None:
-    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None

@@ -78,7 +78,6 @@ class Walker(TorchDispatchMode):
     ) -> None:
         super().__init__()
         self.in_backward = False
-        self.failure: Exception | None = None  # the first of an operator, which a model may catch
         self._world = world
         self._tracker = tracker
         self._switches = switches
@@ -107,7 +106,7 @@ class Walker(TorchDispatchMode):
         try:
             return self._run(operator, formula, args, kwargs)
         except Exception as error:
-            self.failure = self.failure or error
+            self._access.note_failure(error)
             raise
 
     def _run(self, operator: Operator, formula: Formula | None, args: Any, kwargs: Any) -> Any:

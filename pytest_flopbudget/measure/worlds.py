@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from pytest_flopbudget.measure.call import copied
+from pytest_flopbudget.measure.devices import CPU
 from pytest_flopbudget.measure.kernels import kernel_of
 from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.storages import without_addresses
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_flopbudget.measure.operators import Operator
-
-CPU, META = torch.device("cpu"), torch.device("meta")
 
 
 class World(Protocol):
@@ -79,7 +79,7 @@ class Real(World):
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Take a copy, so that nothing can happen to the input."""
-        return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+        return copied(tensor, tensor.device)
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator itself."""

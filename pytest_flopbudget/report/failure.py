@@ -59,8 +59,7 @@ def sentence(result: Result) -> str:
         return _exceeded_sentence(result, verdict)
     if verdict.verdict is Verdict.IMPROVED:
         better = [v for v in result.judgement.failing if v.path == verdict.path]
-        figures = ", ".join(f"{METRICS[v.metric].label} {_excess(result, v)}" for v in better)
-        return f"{subject} improved: {figures}"
+        return f"{subject} improved: {_figures(result, better)}"
     return f"{METRICS[verdict.metric].label} of {subject} is {verdict.verdict.text}" + (
         f": {verdict.reason}" if verdict.reason else ""
     )
@@ -70,12 +69,16 @@ def _exceeded_sentence(result: Result, first: MetricVerdict) -> str:
     """Name what is over, by how much, and the layer that has the largest part in it."""
     failing = result.judgement.failing
     over = [v for v in failing if v.verdict is Verdict.EXCEEDED and v.path == first.path]
-    figures = ", ".join(f"{METRICS[v.metric].label} {_excess(result, v)}" for v in over)
-    subject = f"`{result.profile.model}`"
-    if first.path is not None:
+    subject, mostly = f"`{result.profile.model}`", ""
+    if first.path is None:
+        mostly = _mostly(result, METRICS[first.metric])
+    else:
         subject = f"`{shown_path(first.path)}` ({result.profile[first.path].type}) of {subject}"
-    mostly = "" if first.path is not None else _mostly(result, METRICS[first.metric])
-    return f"{subject} exceeds its budget: {figures}{mostly}"
+    return f"{subject} exceeds its budget: {_figures(result, over)}{mostly}"
+
+
+def _figures(result: Result, verdicts: list[MetricVerdict]) -> str:
+    return ", ".join(f"{METRICS[v.metric].label} {_excess(result, v)}" for v in verdicts)
 
 
 def _mostly(result: Result, metric: Metric) -> str:

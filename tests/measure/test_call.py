@@ -150,6 +150,17 @@ def test_a_lazy_model_is_measured_as_it_is_after_its_first_call(
 
 
 @pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_the_first_call_of_a_lazy_model_leaves_an_object_among_the_inputs_alone() -> None:
+    def forward(self: Fn, batch: Batch) -> Tensor:
+        batch.rows = self.layer(batch.rows)
+        return batch.rows
+
+    batch = Batch(rows := x(4, 8))
+    assert profile_model(Fn(forward, layer=nn.LazyLinear(16)), (batch,)).flops == ONCE
+    assert batch.rows is rows
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
 def test_a_lazy_model_that_ran() -> None:
     model = nn.LazyLinear(16)
     model(x(4, 8))

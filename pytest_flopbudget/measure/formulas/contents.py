@@ -5,10 +5,12 @@ Meta and fake tensors do not know it either, so a model that needs it is counted
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.formulas.registry import ShapeOf
@@ -65,13 +67,19 @@ def parts(args: Any, kwargs: Any, output: Any) -> Iterator[tuple[Any, Any, Any]]
 
     What is not nested is part of each. Without nested tensors there is one part: all.
     """
-    nested = [t for t in _flat((args, kwargs, output)) if t.is_nested]
+    called = args, kwargs, output
+    nested = [t for t in tree_leaves(called) if isinstance(t, torch.Tensor) and t.is_nested]
     if not nested:
-        yield args, kwargs, output
+        yield called
         return
     components = {id(tensor): tensor.unbind() for tensor in nested}
-    for number in range(len(components[id(nested[0])])):
-        yield _swapped((args, kwargs, output), components, number)
+    for taken in zip(*components.values(), strict=True):
+        part = dict(zip(components, taken, strict=True))
+        yield tree_map_only(torch.Tensor, partial(_part_of, part), called)
+
+
+def _part_of(part: dict[int, torch.Tensor], tensor: torch.Tensor) -> torch.Tensor:
+    return part.get(id(tensor), tensor)
 
 
 def _with_values(shape: Shape) -> torch.Tensor:
@@ -88,21 +96,3 @@ def _with_values(shape: Shape) -> torch.Tensor:
 def _per_index(matrix: torch.Tensor, dim: int) -> torch.Tensor:
     coordinates = matrix.to_sparse_coo()._indices()
     return torch.bincount(coordinates[dim], minlength=matrix.shape[dim])
-
-
-def _flat(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _flat(item)
-
-
-def _swapped(value: Any, components: dict[int, Any], number: int) -> Any:
-    if isinstance(value, torch.Tensor):
-        return components[id(value)][number] if value.is_nested else value
-    if isinstance(value, dict):
-        return {key: _swapped(item, components, number) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_swapped(item, components, number) for item in value)
-    return value
