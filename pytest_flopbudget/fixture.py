@@ -134,9 +134,9 @@ def _evaluate(
     call: tuple[Any, Any, Any],
 ) -> Result:
     """Profile, read the baseline, judge."""
+    from pytest_flopbudget.judge import judge, judge_ceilings
     from pytest_flopbudget.measure import measure
     from pytest_flopbudget.result import Result, Update
-    from pytest_flopbudget.verdict import judge, judge_ceilings
 
     test = node_id(item)
     update = Update(target=target(item), options=settings.typed)

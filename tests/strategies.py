@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pytest_flopbudget.baseline.reader import parse
 from pytest_flopbudget.baseline.record import COSTS, TIMES, Baseline, LatencyEntry, OwnCost
 from pytest_flopbudget.baseline.writer import text_of
+from pytest_flopbudget.judge import judge
 from pytest_flopbudget.profile import (
     Environment,
     LayerProfile,
@@ -24,7 +25,7 @@ from pytest_flopbudget.profile import (
 from pytest_flopbudget.result import Result, Update
 from pytest_flopbudget.settings import Settings
 from pytest_flopbudget.terms import Terms
-from pytest_flopbudget.verdict import Judgement, MetricVerdict, Verdict, judge
+from pytest_flopbudget.verdict import Judgement, MetricVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,19 +9,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_flopbudget.baseline.record import Baseline
+from pytest_flopbudget.comparison import hidden
 from pytest_flopbudget.errors import BaselineError, MeasureError
+from pytest_flopbudget.judge import judge, judge_ceilings
 from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.profile import ModelProfile
 from pytest_flopbudget.terms import Terms
-from pytest_flopbudget.verdict import (
-    FAILING,
-    Judgement,
-    MetricVerdict,
-    Verdict,
-    hidden,
-    judge,
-    judge_ceilings,
-)
+from pytest_flopbudget.verdict import FAILING, Judgement, MetricVerdict, Verdict
 from tests.strategies import (
     ENVIRONMENT,
     EXACT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget.comparison import hidden
 from pytest_flopbudget.explain import Kind
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile import shown_path
@@ -16,7 +17,7 @@ from pytest_flopbudget.report.causes import (
     more_than_shown,
 )
 from pytest_flopbudget.report.columns import WIDTH, aligned, counted
-from pytest_flopbudget.verdict import Verdict, hidden
+from pytest_flopbudget.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import Change
+from pytest_flopbudget.comparison import ADD_ENTRY, stored_value
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile import shown_path
 from pytest_flopbudget.report.causes import blamed, causes
 from pytest_flopbudget.report.columns import aligned, counted
 from pytest_flopbudget.report.layers import layer_table
-from pytest_flopbudget.verdict import ADD_ENTRY, Verdict, stored_value
+from pytest_flopbudget.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
