@@ -92,6 +92,7 @@ OPTIONS = (
     Option("table", "WHICH", "per-layer tables in the terminal: failed, all, none (failed)"),
     Option("depth", "N", "depth of the layers shown (2)"),
 )
+FILES = {"json": "write the report as JSON"}  # `--flop-budget-NAME FILE`, without an ini twin
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -111,7 +112,8 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(option.flag, dest=option.ini, metavar=option.metavar, help=option.help)
         kind: Literal["linelist", "string"] = "linelist" if option.is_list else "string"
         parser.addini(option.ini, option.help.replace("%%", "%"), type=kind, default=None)
-    group.addoption("--flop-budget-json", metavar="FILE", help="write the report as JSON")
+    for name, text in FILES.items():
+        group.addoption(f"--flop-budget-{name}", metavar="FILE", help=text)
 
 
 def is_active(config: pytest.Config) -> bool:
@@ -121,6 +123,6 @@ def is_active(config: pytest.Config) -> bool:
 
 def are_set(config: pytest.Config) -> bool:
     """Tell whether anybody gave any option or ini value."""
-    switches = "flop_budget_trim", "flop_budget_json"
+    switches = "flop_budget_trim", *(f"flop_budget_{name}" for name in FILES)
     given = any(option.typed(config) or option.written(config) for option in OPTIONS)
     return given or any(map(config.getoption, switches))

@@ -1,4 +1,4 @@
-"""What came of the budgets of one test, as it travels from worker to report."""
+"""What came of the budgets of one test, as it travels from worker to report, and of a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cached_property
 from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.names import TestId, title_of
 from pytest_flopbudget.profile import ModelProfile
+from pytest_flopbudget.settings import Settings
 from pytest_flopbudget.terms import Terms
 from pytest_flopbudget.verdict import UPDATE, Judgement
 
@@ -80,3 +81,13 @@ class Outcome:
     passed: bool  # set-up, call and teardown
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """All that reports tell of a whole run."""
+
+    settings: Settings
+    results: tuple[Result, ...]
+    unjudged: tuple[Unjudged, ...] = ()
+    stale: tuple[str, ...] = ()  # baselines whose test is gone, relative to the budget folder

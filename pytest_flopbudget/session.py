@@ -13,11 +13,10 @@ from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.items import clash
 from pytest_flopbudget.names import inside
 from pytest_flopbudget.report import terminal
-from pytest_flopbudget.result import Outcome, Result, Unjudged
+from pytest_flopbudget.report.files import write_reports
+from pytest_flopbudget.result import Outcome, Result, Run, Unjudged
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_flopbudget.settings import Settings
 
 ATTRIBUTE = "flop_budget"  # of a test report, on its way from a worker to the controller
@@ -64,8 +63,7 @@ class Session:
         if settings.update and settings.trim:
             for file in self._stale:
                 (settings.directory / file).unlink()
-        if settings.json is not None:
-            self._write_json(settings.json)
+        self._errors += write_reports(self._run)
         trimmed = settings.update and settings.trim
         stale = "stale" in settings.terms.fail_on and bool(self._stale) and not trimmed
         failed = bool(self._errors) or stale
@@ -94,6 +92,15 @@ class Session:
             terminalreporter.write_line(line)
         for error in self._errors:
             terminalreporter.write_line(error, red=True)
+
+    @property
+    def _run(self) -> Run:
+        return Run(
+            settings=self._settings,
+            results=tuple(self._results),
+            unjudged=tuple(self._unjudged),
+            stale=tuple(self._stale),
+        )
 
     @property
     def _results(self) -> list[Result]:
@@ -149,13 +156,3 @@ class Session:
             self._errors.append(f"{result.file}: cannot be written: {error.strerror}")
             return None
         return result, did
-
-    def _write_json(self, file: Path) -> None:
-        from pytest_flopbudget.report.json import json_text
-
-        text = json_text(self._settings, self._results, self._unjudged, self._stale)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            self._errors.append(f"{file}: cannot be written: {error.strerror}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget import values
 from pytest_flopbudget.errors import SettingsError
-from pytest_flopbudget.options import OPTIONS, Option
+from pytest_flopbudget.options import FILES, OPTIONS, Option
 from pytest_flopbudget.terms import Terms
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Settings:
     table: str
     depth: int
     trim: bool  # remove stale baselines
-    json: Path | None
+    files: dict[str, Path]  # the reports to write, by the names in `options.FILES`
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -66,9 +66,6 @@ def read_settings(config: pytest.Config) -> Settings:
     table, depth = value.pop("table", "failed"), value.pop("depth", 2)
     if config.getoption("flop_budget_trim") and not config.getoption("update_budgets"):
         raise SettingsError("`--flop-budget-trim`: expected `--update-budgets` as well, found none")
-    json = config.getoption("flop_budget_json")
-    if json is not None and Path(config.invocation_params.dir, json).is_dir():
-        raise SettingsError(f"`--flop-budget-json`: expected a file, found the directory `{json}`")
     return Settings(
         judge=config.getoption("flop_budget"),
         update=config.getoption("update_budgets"),
@@ -85,8 +82,20 @@ def read_settings(config: pytest.Config) -> Settings:
         table=table,
         depth=depth,
         trim=config.getoption("flop_budget_trim"),
-        json=None if json is None else Path(config.invocation_params.dir, json),
+        files=_files(config),
     )
+
+
+def _files(config: pytest.Config) -> dict[str, Path]:
+    """Read where reports go, relative to where pytest was started."""
+    typed = {name: config.getoption(f"flop_budget_{name}") for name in FILES}
+    files = {name: config.invocation_params.dir / file for name, file in typed.items() if file}
+    for name, file in files.items():
+        if file.is_dir():
+            raise SettingsError(
+                f"`--flop-budget-{name}`: expected a file, found the directory `{typed[name]}`"
+            )
+    return files
 
 
 def _read(config: pytest.Config, option: Option) -> tuple[Any, bool]:

@@ -22,7 +22,7 @@ from pytest_flopbudget.profile import (
     Uncounted,
     is_below,
 )
-from pytest_flopbudget.result import Result, Update
+from pytest_flopbudget.result import Result, Run, Update
 from pytest_flopbudget.settings import Settings
 from pytest_flopbudget.terms import Terms
 from pytest_flopbudget.verdict import Judgement, MetricVerdict, Verdict
@@ -200,10 +200,15 @@ def settings(**more: Any) -> Settings:
         "table": "failed",
         "depth": 2,
         "trim": False,
-        "json": None,
+        "files": {},
     }
     lacking = {f.name: None for f in fields(Settings)}  # of options that came later
     return Settings(**{**lacking, **known, **more})
+
+
+def run(*results: Result, stale: tuple[str, ...] = (), **more: Any) -> Run:
+    """Build what a run came to; `more` are settings."""
+    return Run(settings=settings(**more), results=results, stale=stale)
 
 
 # --------------------------------------------------------------------------- by Hypothesis

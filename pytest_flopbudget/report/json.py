@@ -11,30 +11,24 @@ from pytest_flopbudget import codec
 from pytest_flopbudget.metrics import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from fractions import Fraction
 
-    from pytest_flopbudget.result import Result, Unjudged
+    from pytest_flopbudget.result import Result, Run
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.verdict import MetricVerdict
 
 FORMAT = 1
 
 
-def json_text(
-    settings: Settings,
-    results: Iterable[Result],
-    unjudged: Iterable[Unjudged],
-    stale: Iterable[str],
-) -> str:
+def json_text(run: Run) -> str:
     """Write the report of a whole run."""
     report = {
         "format": FORMAT,
-        "settings": _settings(settings),
+        "settings": _settings(run.settings),
         "environment": _environment(),
-        "budgets": [_budget(result) for result in results],
-        "errors": [codec.encode(one) for one in unjudged],
-        "stale": list(stale),
+        "budgets": [_budget(result) for result in run.results],
+        "errors": [codec.encode(one) for one in run.unjudged],
+        "stale": list(run.stale),
     }
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 

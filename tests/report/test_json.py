@@ -17,7 +17,7 @@ from tests.strategies import (
     profile,
     result,
     results,
-    settings,
+    run,
     terms,
     timed,
     uncounted,
@@ -28,7 +28,7 @@ ALL = terms(*METRICS)
 
 
 def report(*found: Result, **more: Any) -> Any:
-    return json.loads(json_text(settings(**more), found, [], ["old.yaml"]))
+    return json.loads(json_text(run(*found, stale=("old.yaml",), **more)))
 
 
 def test_the_report_of_a_run() -> None:
@@ -152,7 +152,7 @@ def test_counts_are_exact() -> None:
 
 
 def test_the_text_is_readable() -> None:
-    text = json_text(settings(), [result(profile(model="層"), baseline())], [], [])
+    text = json_text(run(result(profile(model="層"), baseline())))
     assert '"model": "層"' in text
     assert text.endswith("}\n")
 
@@ -162,5 +162,5 @@ def test_any_result_is_valid_json(found: Result) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    text = json_text(settings(), [found], [], [])
+    text = json_text(run(found))
     assert json.loads(text, parse_constant=refuse)["budgets"][0]["test"] == found.test

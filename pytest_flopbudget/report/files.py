@@ -1,0 +1,30 @@
+"""The reports that are files: `--flop-budget-NAME FILE` writes what a function makes of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.report.json import json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_flopbudget.result import Run
+
+TEXTS: dict[str, Callable[[Run], str]] = {"json": json_text}  # by the names in `options.FILES`
+
+
+def write_reports(run: Run) -> list[str]:
+    """Write every file that was asked for, and return what went wrong."""
+    written = (_write(file, TEXTS[name](run)) for name, file in run.settings.files.items())
+    return [error for error in written if error]
+
+
+def _write(file: Path, text: str) -> str:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        return f"{file}: cannot be written: {error.strerror}"
+    return ""
