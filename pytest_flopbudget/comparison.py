@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import differences
 from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.metrics import LATENCY
 from pytest_flopbudget.verdict import UPDATE
 
 if TYPE_CHECKING:
     from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.metrics import Metric
-    from pytest_flopbudget.profile import ModelProfile, Uncounted
+    from pytest_flopbudget.profile import Environment, ModelProfile, Uncounted
     from pytest_flopbudget.terms import Terms
 
 NO_ENTRY = "no entry for this environment"
@@ -54,17 +55,36 @@ def comparable(
     metric: Metric, profile: ModelProfile, baseline: Baseline | None
 ) -> tuple[Fraction | None, str]:
     """Find the value to compare with, or the reason why there is none."""
-    value = stored_value(metric, profile, baseline)
     if baseline is None:
         return None, "no baseline"
     if metric.exact:
-        return value, "not in the baseline"
-    environment = profile.environment
-    if value is None or environment is None:
+        return stored_value(metric, profile, baseline), "not in the baseline"
+    return comparable_latency(profile.environment, baseline)
+
+
+def comparable_latency(
+    environment: Environment | None, baseline: Baseline
+) -> tuple[Fraction | None, str]:
+    """Find the latency in milliseconds that an environment is compared with, or why not."""
+    entry = None if environment is None else baseline.latency.get(environment.key)
+    if environment is None or entry is None:
         return None, NO_ENTRY
-    entry = baseline.latency[environment.key]
     if entry.torch != environment.torch:
         return None, f"measured with torch {entry.torch}, this is {environment.torch}"
     if entry.flops is not None and entry.flops != baseline.total.get("flops", entry.flops):
         return None, "measured before the last accepted change"
-    return value, ""
+    return Fraction(str(entry.times["total_ms"])), ""
+
+
+def limits(metric: Metric, stored: Fraction | None, terms: Terms) -> list[Fraction]:
+    """List what binds a metric, in base units: the grown baseline and the ceiling of the marker."""
+    grown = None if stored is None else stored * (1 + terms.tolerance[metric.key])
+    return [limit for limit in (grown, terms.ceilings.get(metric.key)) if limit is not None]
+
+
+def latency_budget(
+    environment: Environment, baseline: Baseline | None, terms: Terms
+) -> Fraction | None:
+    """Find the largest latency, in milliseconds, that passes in an environment, if there is one."""
+    stored = None if baseline is None else comparable_latency(environment, baseline)[0]
+    return min(limits(LATENCY, stored, terms), default=None)

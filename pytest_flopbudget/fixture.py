@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -134,8 +135,11 @@ def _evaluate(
     call: tuple[Any, Any, Any],
 ) -> Result:
     """Profile, read the baseline, judge."""
+    from pytest_flopbudget.comparison import latency_budget
     from pytest_flopbudget.judge import judge, judge_ceilings
     from pytest_flopbudget.measure import measure
+    from pytest_flopbudget.profile import Purpose
+    from pytest_flopbudget.progress import progress_of
     from pytest_flopbudget.result import Result, Update
 
     test = node_id(item)
@@ -145,7 +149,13 @@ def _evaluate(
     owner = test if baseline is None else baseline.test
     if owner != test and not item.config.stash[COLLECTED].is_gone(owner):
         raise clash(path, owner, test)
-    profile = measure(*call, terms.plan)
+    with progress_of(item) as progress:
+        purpose = Purpose(
+            budget_ms=partial(latency_budget, baseline=baseline, terms=terms),
+            stored=settings.update,
+            progress=progress,
+        )
+        profile = measure(*call, terms.plan, purpose)
     if settings.update:
         judgement = judge_ceilings(profile, terms)
     else:

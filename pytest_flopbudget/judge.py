@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.comparison import ADD_ENTRY, NO_ENTRY, check_same, comparable, hidden
+from pytest_flopbudget.comparison import (
+    ADD_ENTRY,
+    NO_ENTRY,
+    check_same,
+    comparable,
+    hidden,
+    limits,
+)
 from pytest_flopbudget.judge_layers import judge_each, judge_named, named_layers
-from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.metrics import LATENCY, METRICS
 from pytest_flopbudget.verdict import UPDATE, Judgement, MetricVerdict, Verdict, word
 
 if TYPE_CHECKING:
@@ -45,40 +53,62 @@ def judge_ceilings(profile: ModelProfile, terms: Terms) -> Judgement:
     Raises:
         MeasureError: a glob of `layers` matches no layer.
     """
-    metrics = []
     named_layers(profile, terms.layer_globs)
-    for key in terms.metrics:
-        verdict = _judge_total(METRICS[key], profile, None, terms)
-        if verdict.verdict is Verdict.UNBUDGETED:
-            judged = METRICS[key].exact or verdict.budget is not None
-            found = Verdict.WITHIN if judged else Verdict.NOT_COMPARED
-            verdict = _verdict(METRICS[key], profile, found, budget=verdict.budget)
-        metrics.append(verdict)
+    metrics = [_judge_ceiling(METRICS[key], profile, terms) for key in terms.metrics]
     return Judgement(metrics=tuple(metrics))
 
 
 def _judge_total(
     metric: Metric, profile: ModelProfile, baseline: Baseline | None, terms: Terms
 ) -> MetricVerdict:
-    if metric.key == "gflops" and hidden(profile, terms):
-        return _verdict(metric, profile, Verdict.UNCOUNTED)
-    measured = getattr(profile, metric.field)
-    if measured is None:
-        reason = profile.not_measured.get(metric.key, "it was not measured")
-        return _verdict(metric, profile, Verdict.NOT_COMPARED, reason=reason, remedy="")
+    if (unknown := _unknown(metric, profile, terms)) is not None:
+        return unknown
     stored, reason = comparable(metric, profile, baseline)
     remedy = ADD_ENTRY if reason == NO_ENTRY else UPDATE
-    tolerance, ceiling = terms.tolerance[metric.key], terms.ceilings.get(metric.key)
-    grown = None if stored is None else stored * (1 + tolerance)
-    limits = [limit for limit in (grown, ceiling) if limit is not None]
-    if not limits:
+    bounds = limits(metric, stored, terms)
+    if not bounds:
         missing = metric.exact or baseline is None
         found = Verdict.UNBUDGETED if missing else Verdict.NOT_COMPARED
         return _verdict(metric, profile, found, reason=reason, remedy=remedy)
-    found = word(metric, Fraction(measured), stored, min(limits), tolerance)
-    if baseline is None and found is not Verdict.EXCEEDED:
-        found = Verdict.UNBUDGETED  # a ceiling alone is no agreement on what the model costs
-    return _verdict(metric, profile, found, baseline=stored, budget=min(limits))
+    verdict = _compared(metric, profile, stored, min(bounds), terms)
+    if baseline is None and verdict.verdict is not Verdict.EXCEEDED:
+        # A ceiling alone is no agreement on what the model costs.
+        return replace(verdict, verdict=Verdict.UNBUDGETED, reason=reason)
+    return verdict
+
+
+def _judge_ceiling(metric: Metric, profile: ModelProfile, terms: Terms) -> MetricVerdict:
+    if (unknown := _unknown(metric, profile, terms)) is not None:
+        return unknown
+    if metric is LATENCY and profile.doubt:
+        return _verdict(metric, profile, Verdict.INCONCLUSIVE, reason=profile.doubt)
+    ceiling = terms.ceilings.get(metric.key)
+    if ceiling is None:
+        found = Verdict.WITHIN if metric.exact else Verdict.NOT_COMPARED
+        return _verdict(metric, profile, found)
+    return _compared(metric, profile, None, ceiling, terms)
+
+
+def _unknown(metric: Metric, profile: ModelProfile, terms: Terms) -> MetricVerdict | None:
+    """Judge a metric of which there is no value."""
+    if metric.key == "gflops" and hidden(profile, terms):
+        return _verdict(metric, profile, Verdict.UNCOUNTED)
+    if getattr(profile, metric.field) is None:
+        reason = profile.not_measured.get(metric.key, "it was not measured")
+        return _verdict(metric, profile, Verdict.NOT_COMPARED, reason=reason, remedy="")
+    return None
+
+
+def _compared(
+    metric: Metric, profile: ModelProfile, stored: Fraction | None, budget: Fraction, terms: Terms
+) -> MetricVerdict:
+    """Compare a value; noise only adds to a latency, so what is doubtful is one over its budget."""
+    measured = Fraction(getattr(profile, metric.field))
+    found, reason = word(metric, measured, stored, budget, terms.tolerance[metric.key]), ""
+    over = found is Verdict.EXCEEDED or profile.rounds == 1
+    if metric is LATENCY and profile.doubt and over:
+        found, reason = Verdict.INCONCLUSIVE, profile.doubt
+    return _verdict(metric, profile, found, baseline=stored, budget=budget, reason=reason)
 
 
 def _verdict(

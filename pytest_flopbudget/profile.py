@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -50,6 +52,15 @@ class Environment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Purpose:
+    """What a latency is for, which decides how long it is measured."""
+
+    budget_ms: Callable[[Environment], Fraction | None] = lambda _: None  # the largest that passes
+    stored: bool = False  # it may become a baseline, and must be good even if it passes
+    progress: Callable[[str], None] = lambda _: None  # is told which phase begins
+
+
+@dataclass(frozen=True, kw_only=True)
 class Uncounted:
     """An operator that is neither counted by a formula nor free."""
 
@@ -79,7 +90,9 @@ class LayerProfile:
     latency_ms: float | None = None
     own_latency_ms: float | None = None
     forward_latency_ms: float | None = None
+    own_forward_latency_ms: float | None = None
     backward_latency_ms: float | None = None
+    own_backward_latency_ms: float | None = None
     memory_bytes: int | None = None
     input_shapes: tuple[Shape, ...] = ()  # of the first call
     output_shapes: tuple[Shape, ...] = ()
@@ -117,8 +130,13 @@ class ModelProfile:
     latency_ms: float | None = None
     forward_latency_ms: float | None = None
     backward_latency_ms: float | None = None
+    latency_median_ms: float | None = None
     latency_spread_ms: float | None = None  # between the quartiles
     rounds: int | None = None
+    undisturbed_rounds: int | None = None  # that did not wait for a core
+    compile_ms: float | None = None  # of the first call of a compiled model
+    load_average: float | None = None  # processes that wanted a core in the minute before
+    doubt: str = ""  # why a latency over its budget is not to be believed
     memory_bytes: int | None = None
     layers: tuple[LayerProfile, ...] = ()
     uncounted: tuple[Uncounted, ...] = ()

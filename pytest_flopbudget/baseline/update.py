@@ -56,8 +56,9 @@ def updated(
         else _ignored(profile, terms),
         latency={} if old is None else dict(old.latency),
     )
-    if "latency" in terms.metrics and profile.latency_ms is not None and profile.environment:
-        entry = _entry(new, profile, profile.latency_ms, profile.environment.torch)
+    measured_ms = None if profile.doubt else profile.latency_ms
+    if "latency" in terms.metrics and measured_ms is not None and profile.environment:
+        entry = _entry(new, profile, measured_ms, profile.environment.torch)
         key, adds = profile.environment.key, adds_latency or old is None
         new = _with_entry(new, key, entry, terms.tolerance["latency"], adds=adds)
     return new

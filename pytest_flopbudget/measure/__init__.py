@@ -11,23 +11,31 @@ from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure import count, thop_engine
 from pytest_flopbudget.measure.assemble import Timed, assemble
 from pytest_flopbudget.measure.call import Call, copied, set_mode
-from pytest_flopbudget.measure.clock import WallClock
+from pytest_flopbudget.measure.clock import clock_of
 from pytest_flopbudget.measure.devices import dtype_of, is_there, moved, requested
 from pytest_flopbudget.measure.environment import environment_of
 from pytest_flopbudget.measure.keep import ModelState, data_kept, kept, values_kept
-from pytest_flopbudget.measure.latency import time_call
+from pytest_flopbudget.measure.latency import Timing, time_call
+from pytest_flopbudget.measure.layer_times import is_compiled
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.lazy import initialised
+from pytest_flopbudget.profile import Plan, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_flopbudget.measure.walker import Count
-    from pytest_flopbudget.profile import ModelProfile, Plan
+    from pytest_flopbudget.profile import ModelProfile
+
+UNBOUND = Purpose()
 
 
 def measure(
-    model: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, plan: Plan
+    model: nn.Module,
+    args: Any,
+    kwargs: Mapping[str, Any] | None,
+    plan: Plan,
+    purpose: Purpose = UNBOUND,
 ) -> ModelProfile:
     """Profile one call of a model, and leave the model as it was.
 
@@ -42,10 +50,11 @@ def measure(
     layers = Layers(original)
     counted, timed = None, Timed()
     with kept(model) as state:
+        purpose.progress("counting")
         if {"gflops", "latency"} & set(plan.metrics):  # a latency is stored with its GFLOPs
             counted = _count(original, layers, state, call, plan.engine)
         if "latency" in plan.metrics:
-            timed = _time(model, layers, state, call, plan, counted)
+            timed = _time(model, layers, state, call, plan, purpose, counted)
     return assemble(original, layers, call, plan, counted, timed)
 
 
@@ -61,10 +70,12 @@ def _time(
     state: ModelState,
     call: Call,
     plan: Plan,
+    purpose: Purpose,
     counted: Count | None,
 ) -> Timed:
     """Time a model where it is asked to be timed, or say why it cannot be."""
-    compiled = model is not layers.modules[0]
+    whole = is_compiled(model)  # so its layers do not run one by one
+    compiled = whole or any(map(is_compiled, layers.modules))
     tensors = [*model.parameters(), *model.buffers(), *call.tensors()]
     device = requested(plan.device, tensors)
     if device.type == "meta" or any(tensor.is_meta for tensor in tensors):
@@ -75,19 +86,21 @@ def _time(
     if any(map(_has_hooks, state.tensors)):
         written = [*written, *model.parameters()]  # an optimiser may step in backward
     kept_values = values_kept([*model.buffers(), *written])
+    where = environment_of(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
+    budget_ms = purpose.budget_ms(where)
+    timing = Timing(
+        threads=plan.threads,
+        limit_s=plan.time_limit,
+        budget_ms=None if budget_ms is None else float(budget_ms),
+        stored=purpose.stored,
+        compiled=compiled,
+        progress=purpose.progress,
+    )
     with data_kept(state.tensors), kept_values, moved(state, device):
         state.clear_gradients()
         set_mode(model, training=call.training)
         with call.standing_in(lambda tensor: copied(tensor, device)) as inputs:
-            latency = time_call(
-                model,
-                None if compiled else layers,
-                inputs,
-                WallClock(device),
-                threads=plan.threads,
-                limit_s=plan.time_limit,
-            )
-    where = environment_of(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
+            latency = time_call(model, None if whole else layers, inputs, clock_of(device), timing)
     return Timed(latency=latency, environment=where)
 
 

@@ -41,7 +41,7 @@ def assemble(
     columns = {
         **_params(layers),
         **({} if count is None else _count_columns(count, layers, training=call.training)),
-        **({} if latency is None else _latency_columns(latency, layers)),
+        **({} if latency is None else _latency_columns(latency, layers, training=call.training)),
     }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     profiles = tuple(
@@ -121,19 +121,39 @@ def _uncounted(count: Count, layers: Layers) -> Iterator[Uncounted]:
         )
 
 
-def _latency_columns(latency: Latency, layers: Layers) -> dict[str, Sequence[Any]]:
-    if not latency.own_ms:
+def _latency_columns(
+    latency: Latency, layers: Layers, *, training: bool
+) -> dict[str, Sequence[Any]]:
+    if not latency.own_forward_ms:
         return {}
-    return {"own_latency_ms": latency.own_ms, "latency_ms": layers.totals(latency.own_ms)}
+    forward, backward = latency.own_forward_ms, latency.own_backward_ms
+    own = [f + b for f, b in zip(forward, backward, strict=True)]
+    columns: dict[str, Sequence[Any]] = {
+        "own_latency_ms": own,
+        "latency_ms": layers.totals(own),
+    }
+    if training:
+        columns |= {
+            "own_forward_latency_ms": forward,
+            "forward_latency_ms": layers.totals(forward),
+            "own_backward_latency_ms": backward,
+            "backward_latency_ms": layers.totals(backward),
+        }
+    return columns
 
 
 def _latency_fields(latency: Latency, *, training: bool) -> dict[str, Any]:
     return {
         "latency_ms": latency.total_ms,
+        "latency_median_ms": latency.median_ms,
         "latency_spread_ms": latency.spread_ms,
         "rounds": latency.rounds,
+        "undisturbed_rounds": latency.undisturbed,
         "forward_latency_ms": latency.forward_ms if training else None,
         "backward_latency_ms": latency.backward_ms if training else None,
+        "compile_ms": latency.compile_ms,
+        "load_average": latency.load,
+        "doubt": latency.doubt,
     }
 
 

@@ -1,9 +1,9 @@
-"""Wall-clock time, on the CPU or with an accelerator that works on its own."""
+"""Telling the time: on the CPU, and in the stream of an accelerator that works on its own."""
 
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -12,18 +12,93 @@ class Clock(Protocol):
     """What tells the time; tests put one that they wind themselves in its place."""
 
     def now_ns(self) -> int:
-        """Return nanoseconds since some fixed moment, after all work that was started is done."""
+        """Return nanoseconds since some fixed moment, as the host sees it."""
+
+    def mark(self) -> Any:
+        """Mark this moment in the order of the work, without waiting for any of it."""
+
+    def settle(self) -> None:
+        """Wait until the work before every mark is done."""
+
+    def between_ns(self, start: Any, end: Any) -> int:
+        """Return the nanoseconds between two marks, once they are settled."""
 
 
-class WallClock:
-    """The monotonic clock of the machine; waits for an accelerator before it looks."""
+class HostClock:
+    """The monotonic clock of the machine, for work that is done when a call returns."""
+
+    now_ns = staticmethod(time.perf_counter_ns)
+    mark = staticmethod(time.perf_counter_ns)
+
+    def settle(self) -> None:
+        """Nothing is ever outstanding."""
+
+    def between_ns(self, start: int, end: int) -> int:
+        """Return the nanoseconds between two marks."""
+        return end - start
+
+
+class WaitingClock(HostClock):
+    """The clock of the machine, for an accelerator that cannot time its own events.
+
+    Each mark waits for the accelerator, which costs it the overlap with the host.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        self._waits = device.type not in ("cpu", "meta")
         self._device = device
 
-    def now_ns(self) -> int:
-        """Return nanoseconds since some fixed moment."""
-        if self._waits:
-            torch.accelerator.synchronize(self._device)
+    def mark(self) -> int:
+        """Mark this moment, after all work that was started."""
+        torch.accelerator.synchronize(self._device)
         return time.perf_counter_ns()
+
+
+class EventClock:
+    """Events in the stream of an accelerator: marking never waits, and settling waits once."""
+
+    now_ns = staticmethod(time.perf_counter_ns)
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        module = torch.get_device_module(device)
+        self._event = getattr(module, "Event", None) or _EventOf(device)
+        self._current_stream = torch.accelerator.current_stream
+
+    def mark(self) -> Any:
+        """Record an event behind the work that was started on the device."""
+        event = self._event(enable_timing=True)
+        event.record(self._current_stream(self._device))
+        return event
+
+    def settle(self) -> None:
+        """Wait until the device has reached every event."""
+        torch.accelerator.synchronize(self._device)
+
+    def between_ns(self, start: Any, end: Any) -> int:
+        """Return the nanoseconds between two events; they are told in milliseconds."""
+        elapsed_ms: float = start.elapsed_time(end)
+        return round(elapsed_ms * 1e6)
+
+
+class _EventOf:
+    """Makes events of a device whose module has no class of its own for them."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def __call__(self, *, enable_timing: bool) -> torch.Event:
+        return torch.Event(self._device, enable_timing=enable_timing)
+
+
+def clock_of(device: torch.device) -> Clock:
+    """Choose the best clock that works on a device."""
+    if device.type in ("cpu", "meta"):
+        return HostClock()
+    clock = EventClock(device)
+    try:
+        start, end = clock.mark(), clock.mark()
+        clock.settle()
+        clock.between_ns(start, end)
+    except (NotImplementedError, RuntimeError, TypeError):
+        return WaitingClock(device)
+    return clock

@@ -1,17 +1,16 @@
-"""Latency: how long one call takes, without hooks, and then how long each layer takes."""
+"""Latency: how long one call takes, without any hooks, and then how long each layer takes."""
 
 from __future__ import annotations
 
-import gc
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from statistics import median, quantiles
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from pytest_flopbudget.measure.garbage import uncollected
-from pytest_flopbudget.measure.layers import Layers, Tracker
+from pytest_flopbudget.measure import sampling
+from pytest_flopbudget.measure.layer_times import LayerWatch, typical
+from pytest_flopbudget.measure.quiet import Queue, load, quiet, turn
+from pytest_flopbudget.measure.sampling import Round, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,37 +19,65 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.measure.call import Call
     from pytest_flopbudget.measure.clock import Clock
+    from pytest_flopbudget.measure.layers import Layers
 
-WARM_UP_CALLS = 3
-MIN_ROUNDS = 5
-MAX_ROUNDS = 50
-LAYER_ROUNDS = 10
-LAYER_SHARE = 0.25  # of the time limit, for the rounds that time layers
-
-
-@dataclass(frozen=True)
-class Round:
-    """One timed call, in nanoseconds."""
-
-    forward_ns: int
-    backward_ns: int
-
-    @property
-    def total_ns(self) -> int:
-        """Both ways."""
-        return self.forward_ns + self.backward_ns
+LEAST_WARM_UP, MOST_WARM_UP = 3, 20  # calls
+WARM = 0.05  # a call that is faster than all before by no more than this found the model warm
+WARM_UP_SHARE = 0.1  # of the time limit
+LAYER_ROUNDS = 9
+LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
+NO_TURN = "other processes timed models all the time, so this one had no turn of its own"
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How a model is to be timed."""
+
+    threads: int = 1  # intra-op, on the CPU
+    limit_s: float = 10.0
+    budget_ms: float | None = None  # the largest value that passes
+    stored: bool = True  # whether the value may become a baseline
+    compiled: bool = False  # whether the first call compiles
+    progress: Callable[[str], None] = lambda _: None  # told which phase begins
+
+
+@dataclass(kw_only=True)
 class Latency:
-    """The medians over all rounds, in milliseconds."""
+    """What the rounds came to, in milliseconds."""
 
     total_ms: float
     forward_ms: float
     backward_ms: float
+    median_ms: float
     spread_ms: float  # between the quartiles
     rounds: int
-    own_ms: list[float] = field(default_factory=list)  # by layer; empty where not measured
+    undisturbed: int  # rounds of those
+    doubt: str  # why a value over its budget is not to be believed; empty if it is
+    compile_ms: float | None = None
+    load: float | None = None  # processes that wanted a core in the minute before
+    own_forward_ms: list[float] = field(default_factory=list)  # by layer
+    own_backward_ms: list[float] = field(default_factory=list)  # empty where not measured
+
+
+class Unwatched:
+    """Stands where layers could be watched, and does nothing."""
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Leave every layer as it is."""
+        yield
+
+    def start(self) -> None:
+        """Begin with the first way."""
+
+    def turn_round(self, output: Any) -> None:
+        """End the way forward."""
+
+    def stop(self) -> None:
+        """End the last way."""
+
+
+UNWATCHED = Unwatched()
 
 
 class Stopwatch:
@@ -61,101 +88,131 @@ class Stopwatch:
         self._call = call
         self._objects = call.objects()
         self._clock = clock
-        self._start_ns = clock.now_ns()
-        self._limit_ns = limit_s * 1e9
+        self._queue = Queue()
+        self.limit_ns = limit_s * 1e9
+        self.restart()
 
-    def has_time(self, share: float = 1.0) -> bool:
-        """Tell whether less than this share of the time limit is spent."""
-        return self._clock.now_ns() - self._start_ns < self._limit_ns * share
+    def restart(self) -> None:
+        """Forget the time that is spent."""
+        self._start_ns = self._clock.now_ns()
 
-    def warm_up(self) -> None:
-        """Run the calls that are thrown away, at least one."""
-        for done in range(WARM_UP_CALLS):
-            if done and not self.has_time(LAYER_SHARE):
-                break
-            self.round()
+    @property
+    def spent(self) -> float:
+        """The share of the time limit that is spent."""
+        return (self._clock.now_ns() - self._start_ns) / self.limit_ns
 
-    def round(self) -> Round:
+    def round(self, watch: LayerWatch | Unwatched = UNWATCHED) -> Round:
         """Time one call; the arguments are as they were before the one before it."""
         self._objects.restore()
-        call = self._call.fresh()
-        start = self._clock.now_ns()
-        output = call.forward(self._model)
-        middle = self._clock.now_ns()
-        if call.training:
-            call.backward(output)
-        return Round(middle - start, self._clock.now_ns() - middle)
+        call, clock = self._call.fresh(), self._clock
+        with watch.attached():
+            waited_ns = self._queue.waited_ns()
+            start = clock.mark()
+            watch.start()
+            output = call.forward(self._model)
+            watch.turn_round(output)
+            middle = clock.mark()
+            if call.training:
+                call.backward(output)
+            watch.stop()
+            end = clock.mark()
+            clock.settle()
+            waited_ns = self._queue.waited_ns() - waited_ns
+        return Round(clock.between_ns(start, middle), clock.between_ns(middle, end), waited_ns)
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self._queue.close()
 
 
 def time_call(
-    model: nn.Module,
-    layers: Layers | None,
-    call: Call,
-    clock: Clock,
-    *,
-    threads: int,
-    limit_s: float,
+    model: nn.Module, layers: Layers | None, call: Call, clock: Clock, timing: Timing
 ) -> Latency:
-    """Time whole calls, then the layers.
+    """Time whole calls until there are enough, then the layers.
 
     Args:
         model: what is timed.
         layers: of the model, or `None` if they do not run one by one, as in a compiled model.
         call: its inputs and mode.
         clock: tells the time.
-        threads: intra-op threads on the CPU while timing.
-        limit_s: seconds of timing at the most; one warm-up and one round are always run, layers
-            are timed only if time is left.
+        timing: the settings; one warm-up and one round are always run, layers are timed only if
+            time is left.
     """
-    watch = Stopwatch(model, call, clock, limit_s)
-    with _quiet(threads):
-        watch.warm_up()
-        rounds = [watch.round()]
-        while len(rounds) < MAX_ROUNDS and watch.has_time(1 - LAYER_SHARE):
-            rounds.append(watch.round())
-        own_ms = [] if layers is None else _time_layers(watch, layers, clock)
-    return _summary(rounds, own_ms)
+    timing.progress("waiting for other processes that time a model")
+    with turn() as had, quiet(timing.threads):
+        before = load()
+        watch = Stopwatch(model, call, clock, timing.limit_s)
+        try:
+            compile_ms = _compile(watch, timing)
+            timing.progress("warming up")
+            warm_up(watch)
+            sample = sampled(watch, timing)
+            timing.progress("timing layers")
+            own = [] if layers is None else _time_layers(watch, layers, clock, call)
+        finally:
+            watch.close()
+    doubt = sampling.doubt(sample, watch.limit_ns) if had else NO_TURN
+    return _latency(sample, doubt, compile_ms, before, own)
 
 
-def _time_layers(watch: Stopwatch, layers: Layers, clock: Clock) -> list[float]:
-    """Measure the own forward time of each layer: between the moments when layers take turns."""
-    samples: list[list[int]] = []
-    while len(samples) < LAYER_ROUNDS and watch.has_time():
-        own, last, running = [0] * len(layers), clock.now_ns(), 0
-
-        def switch(layer: int) -> None:
-            nonlocal last, running
-            now = clock.now_ns()
-            own[running] += now - last  # noqa: B023 - each round has its own function
-            last, running = now, layer
-
-        with Tracker(layers, on_switch=switch).attached():
-            watch.round()
-        samples.append(own)
-    return [median(times) / 1e6 for times in zip(*samples, strict=True)]
+def warm_up(watch: Stopwatch) -> None:
+    """Run calls that are thrown away until three in a row found nothing that is faster."""
+    best_ns, calls, since = float("inf"), 0, 0
+    while not calls or (
+        since < LEAST_WARM_UP and calls < MOST_WARM_UP and watch.spent < WARM_UP_SHARE
+    ):
+        time_ns = watch.round().total_ns
+        calls, since = calls + 1, 0 if time_ns < best_ns * (1 - WARM) else since + 1
+        best_ns = min(best_ns, time_ns)
 
 
-def _summary(rounds: list[Round], own_ms: list[float]) -> Latency:
-    totals = [r.total_ns / 1e6 for r in rounds]
-    first, _, third = quantiles(totals, n=4) if len(totals) > 1 else (0.0, 0.0, 0.0)
+def sampled(watch: Stopwatch, timing: Timing) -> Sample:
+    """Time rounds until there are enough to say whether the model is within its budget."""
+    budget_ns = None if timing.budget_ms is None else timing.budget_ms * 1e6
+    sample = Sample()
+    while not sample.rounds or not sampling.is_enough(
+        sample, budget_ns, watch.spent, stored=timing.stored
+    ):
+        sample.add(watch.round())
+        timing.progress(f"timing, {len(sample.rounds)} rounds")
+    return sample
+
+
+def _compile(watch: Stopwatch, timing: Timing) -> float | None:
+    """Run the call in which a model is compiled; it is no part of the time limit."""
+    if not timing.compiled:
+        return None
+    timing.progress("compiling")
+    compile_ns = watch.round().total_ns
+    watch.restart()
+    return compile_ns / 1e6
+
+
+def _time_layers(watch: Stopwatch, layers: Layers, clock: Clock, call: Call) -> list[float]:
+    """Measure the own time of each layer forward, and then of each backward, in nanoseconds."""
+    rounds: list[list[int]] = []
+    while len(rounds) < LAYER_ROUNDS and watch.spent < LAYERS_BY:
+        turns = LayerWatch(layers, clock, training=call.training)
+        watch.round(turns)
+        rounds.append([*turns.forward.own_ns(len(layers)), *turns.backward.own_ns(len(layers))])
+    return typical(rounds)
+
+
+def _latency(
+    sample: Sample, doubt: str, compile_ms: float | None, before: float | None, own: list[float]
+) -> Latency:
+    standing, half = sample.standing, len(own) // 2
     return Latency(
-        total_ms=median(totals),
-        forward_ms=median(r.forward_ns for r in rounds) / 1e6,
-        backward_ms=median(r.backward_ns for r in rounds) / 1e6,
-        spread_ms=third - first,
-        rounds=len(rounds),
-        own_ms=own_ms,
+        total_ms=standing.total_ns / 1e6,
+        forward_ms=standing.forward_ns / 1e6,
+        backward_ms=standing.backward_ns / 1e6,
+        median_ms=sample.median_ns / 1e6,
+        spread_ms=sample.spread_ns / 1e6,
+        rounds=len(sample.rounds),
+        undisturbed=sample.undisturbed,
+        doubt=doubt,
+        compile_ms=compile_ms,
+        load=before,
+        own_forward_ms=[time_ns / 1e6 for time_ns in own[:half]],
+        own_backward_ms=[time_ns / 1e6 for time_ns in own[half:]],
     )
-
-
-@contextmanager
-def _quiet(threads: int) -> Iterator[None]:
-    """Hold the garbage collector and the number of threads still."""
-    before = torch.get_num_threads()
-    gc.collect()
-    torch.set_num_threads(threads)
-    try:
-        with uncollected():
-            yield
-    finally:
-        torch.set_num_threads(before)

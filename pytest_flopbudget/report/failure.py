@@ -125,7 +125,7 @@ def _metrics_table(result: Result) -> list[str]:
         *(
             f"  {METRICS[v.metric].label}: {v.reason}"
             for v in result.judgement.metrics
-            if v.verdict is Verdict.NOT_COMPARED
+            if v.verdict in (Verdict.NOT_COMPARED, Verdict.INCONCLUSIVE)
         ),
     ]
     if result.baseline is not None:
@@ -191,12 +191,17 @@ def _hint(result: Result) -> Iterator[str]:
             yield 'count it with engine="dispatch"'
         yield f"or agree not to count it: add `{operator}` to `flop_budget_ignore_ops`"
         return
+    gravest = result.judgement.failing[0]
+    if gravest.verdict is Verdict.INCONCLUSIVE:
+        yield "run it again where less is going on, or give it more time, in seconds:"
+        more = f"--flop-budget-time-limit={3 * result.terms.time_limit:g}"
+        yield f"  {result.update.command(f'--flop-budget {more}')}"
+        return
     over = [v for v in result.judgement.failing if _over_ceiling(result, v)]
     if over:
         names = ", ".join(f"`{METRICS[v.metric].ceiling}`" for v in over)
         yield f"an update cannot accept this: raise {names} of the marker if the growth is meant"
         return
-    gravest = result.judgement.failing[0]
     if not gravest.remedy:
         yield "run it where that can be measured, or do not fail on `not_compared`"
         return

@@ -86,6 +86,7 @@ def outcome_lines(settings: Settings, results: Sequence[Result], errors: int = 0
     for metric in METRICS.values():
         judged = [v for r in results for v in r.judgement.metrics if v.metric == metric.key]
         yield from _not_compared_lines(settings, metric, judged)
+        yield from _inconclusive_lines(settings, metric, judged)
 
 
 def _keeping_command(results: Sequence[Result]) -> str:
@@ -113,6 +114,17 @@ def _not_compared_lines(
         if remedy:
             verb = "add one" if remedy == ADD_ENTRY else "measure it again"
             yield f"  to {verb}: pytest {remedy}"
+
+
+def _inconclusive_lines(
+    settings: Settings, metric: Metric, judged: Sequence[MetricVerdict]
+) -> Iterator[str]:
+    """Say how many values of a metric could not be told from noise, and why."""
+    doubtful = [v for v in judged if v.verdict is Verdict.INCONCLUSIVE]
+    if doubtful:
+        what = "inconclusive, so not stored" if settings.update else "inconclusive"
+        reasons = "; ".join(dict.fromkeys(v.reason for v in doubtful))
+        yield f"{metric.label}: {len(doubtful)} of {len(judged)} {what} ({reasons})"
 
 
 def change_lines(changes: Sequence[tuple[Result, Change]], kept: Sequence[str]) -> Iterator[str]:

@@ -16,6 +16,8 @@ from pytest_flopbudget.errors import MeasureError, SettingsError
 from pytest_flopbudget.measure.call import Call, set_mode
 from tests.measure.helpers import Fn, mlp, x
 
+pytestmark = pytest.mark.usefixtures("brief_timing")
+
 ONCE = 2 * 4 * 8 * 16
 Pair = namedtuple("Pair", "a b")
 

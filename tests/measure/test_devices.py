@@ -18,6 +18,9 @@ CPU, META = torch.device("cpu"), torch.device("meta")
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
+pytestmark = pytest.mark.usefixtures("brief_timing")
+
+
 @pytest.fixture
 def accelerators(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """So many CUDA devices, or none."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.usefixtures("brief_timing")
+
+
 @pytest.mark.parametrize(
     ("raw", "clean"),
     [

@@ -20,6 +20,8 @@ from tests.measure.helpers import Fn, mlp, x
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.usefixtures("brief_timing")
+
 WAYS = [
     {"engine": "dispatch", "mode": "inference"},
     {"engine": "dispatch", "mode": "training"},
@@ -38,13 +40,6 @@ def way(request: pytest.FixtureRequest) -> dict[str, str]:
 def reads_values(request: pytest.FixtureRequest) -> bool:
     """Whether the model reads values, so that it is counted for real."""
     return request.param == "real"
-
-
-@pytest.fixture(autouse=True)
-def fast_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.gc.collect", lambda: 0)  # 0.1 s each
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.MAX_ROUNDS", 2)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.LAYER_ROUNDS", 1)
 
 
 def picture(model: nn.Module) -> dict[str, Any]:

@@ -1,0 +1,166 @@
+"""How long each layer takes by itself: from marks at the moments when layers take turns.
+
+Nothing is hooked: a hook takes as long as a small layer, and some layers of PyTorch run other
+operators when they see one. What calls a module, `Module._call_impl`, is stood in for on each
+instance; that costs two marks for each call of a layer.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.measure.call import tensors_in
+from pytest_flopbudget.measure.layers import ROOT, Layers, Switches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torch import nn
+
+    from pytest_flopbudget.measure.clock import Clock
+
+CALLS = ("_call_impl", "_compiled_call_impl")  # what runs a module, compiled or not
+FASTEST = 3  # of so many rounds one tells the times of layers
+
+
+class Turns:
+    """The marks of one way through a model: when which layer took over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._marks: list[Any] = []
+        self._layers: list[int] = []
+        self.running = ROOT
+
+    def switch(self, layer: int) -> int:
+        """Mark that from here on `layer` runs, and return which one ran."""
+        before, self.running = self.running, layer
+        self._layers.append(layer)
+        self._marks.append(self._clock.mark())
+        return before
+
+    def own_ns(self, number: int) -> list[int]:
+        """Sum up for each of `number` layers how long it ran, once the marks are settled."""
+        own = [0] * number
+        for layer, start, end in zip(self._layers, self._marks, self._marks[1:], strict=False):
+            own[layer] += self._clock.between_ns(start, end)
+        return own
+
+
+class LayerWatch:
+    """Watches the layers take turns in one call of a model, forward and then backward."""
+
+    def __init__(self, layers: Layers, clock: Clock, *, training: bool) -> None:
+        self._layers = layers
+        self.forward, self.backward = Turns(clock), Turns(clock)
+        self._turns = self.forward
+        self._switches = Switches() if training else None
+        self._handles: list[Any] = []
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Stand in for what calls each layer."""
+        with ExitStack() as stack:
+            for layer, module in _running_one_by_one(self._layers):
+                for name in CALLS:
+                    if (call := getattr(module, name)) is not None:
+                        stack.enter_context(_replaced(module, name, self._timed(layer, call)))
+            try:
+                yield
+            finally:
+                for handle in self._handles:
+                    handle.remove()
+
+    def start(self) -> None:
+        """Begin with the first way."""
+        self._switch(ROOT)
+
+    def turn_round(self, output: Any) -> None:
+        """End the way forward, and watch the backward graph of what came out.
+
+        The time of a node belongs to the layer that made it; what has no layer, such as adding
+        to a `.grad`, goes to the layer that ran before.
+        """
+        self._switch(ROOT)
+        if self._switches is None:
+            return
+        for node in _graph([tensor.grad_fn for tensor in tensors_in(output)]):
+            if not hasattr(node, "variable"):
+                layer = self._switches.at(node._sequence_nr())
+                self._handles.append(node.register_prehook(self._taking_over(layer)))
+        self._turns = self.backward
+        self._turns.switch(ROOT)
+
+    def stop(self) -> None:
+        """End the last way."""
+        self._turns.switch(ROOT)
+
+    def _switch(self, layer: int) -> int:
+        if self._switches is not None:
+            self._switches.note(layer)
+        return self._turns.switch(layer)
+
+    def _timed(self, layer: int, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            before = self._switch(layer)
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._switch(before)
+
+        return timed
+
+    def _taking_over(self, layer: int) -> Callable[[Any], None]:
+        def take_over(_: Any) -> None:
+            if self._turns.running != layer:
+                self._turns.switch(layer)
+
+        return take_over
+
+
+def typical(rounds: Sequence[Sequence[float]]) -> list[float]:
+    """Return the median of each column over the fastest third of the rounds."""
+    kept = sorted(rounds, key=sum)[: -(-len(rounds) // FASTEST)]
+    return [median(times) for times in zip(*kept, strict=True)]
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Tell whether a module runs as compiled, so that no layer below it is called any more."""
+    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
+
+
+def _running_one_by_one(layers: Layers) -> Iterator[tuple[int, nn.Module]]:
+    """Yield the layers that are not below a compiled one, whose code guards what they are."""
+    compiled = [module for module in layers.modules if is_compiled(module)]
+    below = {id(m) for module in compiled for m in module.modules() if m is not module}
+    for layer, module in enumerate(layers.modules):
+        if layer != ROOT and id(module) not in below:
+            yield layer, module
+
+
+def _graph(roots: Sequence[Any]) -> Iterator[Any]:
+    """Yield every node of a backward graph once."""
+    waiting, seen = [node for node in roots if node is not None], set()
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            waiting += [below for below, _ in node.next_functions if below is not None]
+
+
+@contextmanager
+def _replaced(module: nn.Module, name: str, value: Any) -> Iterator[None]:
+    """Put an attribute in front of what the class or the instance has, and take it away again."""
+    attributes = module.__dict__
+    had, before = name in attributes, attributes.get(name)
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        if had:
+            attributes[name] = before
+        else:
+            attributes.pop(name, None)

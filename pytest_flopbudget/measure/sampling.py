@@ -1,0 +1,125 @@
+"""How many rounds are enough, and what they say: pure functions of what was timed so far.
+
+Noise on a computer is one-sided: whatever else runs can only add time to a round. So the fastest
+rounds are the model, a value within its budget is within it, and one over it may still come down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+RANK = 3  # the round that stands for the model: the third fastest, since one may be a fluke
+ENOUGH_ROUNDS = 5  # that a value within its budget needs
+UNDISTURBED_SHARE = 0.02  # of a round that was spent waiting for a core, at the most
+CLOSE = 0.05  # a value over its budget by no more than this gets all the time there is
+
+# Shares of the time limit.
+SETTLED_FROM, SETTLED_BY = 0.2, 0.4  # when a value to store may, and must, be good enough
+CONFIRMED_FROM = 0.3  # when a value over its budget may be believed
+DECIDED_BY = 0.75  # when rounds end, whatever they say
+STEADY = 0.01  # a value that the second half of its rounds moved by no more than this is settled
+
+
+@dataclass(frozen=True)
+class Round:
+    """One timed call, in nanoseconds."""
+
+    forward_ns: int
+    backward_ns: int = 0
+    waited_ns: int = 0  # of it, for a core of the CPU
+
+    @property
+    def total_ns(self) -> int:
+        """Both ways."""
+        return self.forward_ns + self.backward_ns
+
+    @property
+    def undisturbed(self) -> bool:
+        """Tell whether the round had a core for itself."""
+        return self.waited_ns <= UNDISTURBED_SHARE * self.total_ns
+
+
+class Sample:
+    """The rounds of one model, in the order in which they ran."""
+
+    def __init__(self) -> None:
+        self.rounds: list[Round] = []
+        self.undisturbed = 0
+        self._fastest: list[Round] = []  # of which the last stands for the model
+        self._values_ns: list[int] = []  # that the model had after each round
+
+    def add(self, one: Round) -> None:
+        """Take one more round."""
+        self.rounds.append(one)
+        self.undisturbed += one.undisturbed
+        self._fastest = sorted([*self._fastest, one], key=lambda r: r.total_ns)[:RANK]
+        self._values_ns.append(self.standing.total_ns)
+
+    @property
+    def standing(self) -> Round:
+        """The round that stands for the model: the third fastest, or the slowest of fewer."""
+        return self._fastest[-1]
+
+    @property
+    def value_ns(self) -> int:
+        """What the model takes, as far as is known."""
+        return self._values_ns[-1]
+
+    @property
+    def median_ns(self) -> float:
+        """The median round."""
+        return median(one.total_ns for one in self.rounds)
+
+    @property
+    def spread_ns(self) -> float:
+        """The distance between the quartiles; 0 of one round."""
+        if len(self.rounds) == 1:
+            return 0.0
+        first, _, third = quantiles([one.total_ns for one in self.rounds], n=4)
+        return third - first
+
+    def is_settled(self) -> bool:
+        """Tell whether the second half of the rounds found nothing that is faster."""
+        rounds = len(self.rounds)
+        if rounds < 2 * ENOUGH_ROUNDS or self.undisturbed < ENOUGH_ROUNDS:
+            return False
+        before = self._values_ns[rounds // 2 - 1]
+        return before - self.value_ns <= STEADY * before
+
+
+def is_enough(sample: Sample, budget_ns: float | None, spent: float, *, stored: bool) -> bool:
+    """Tell whether no more rounds are needed.
+
+    Args:
+        sample: at least one round.
+        budget_ns: the largest value that passes, `None` if there is none.
+        spent: share of the time limit.
+        stored: whether the value may become a baseline, and must be good even if it passes.
+    """
+    if spent >= DECIDED_BY:
+        return True
+    if stored or budget_ns is None:
+        settled = spent >= SETTLED_FROM and sample.is_settled()
+        if not settled and (spent < SETTLED_BY or sample.undisturbed < RANK):
+            return False
+    if budget_ns is None:
+        return True
+    if sample.value_ns <= budget_ns:
+        return len(sample.rounds) >= ENOUGH_ROUNDS
+    clearly = sample.value_ns > budget_ns * (1 + CLOSE)
+    return clearly and spent >= CONFIRMED_FROM and sample.undisturbed >= RANK
+
+
+def doubt(sample: Sample, limit_ns: float) -> str:
+    """Say why a value over its budget is not to be believed, if it is not."""
+    rounds = len(sample.rounds)
+    if sample.value_ns > limit_ns:
+        seconds = f"{sample.value_ns / 1e9:,.1f} s"
+        return f"one call takes {seconds}, longer than the time limit of {limit_ns / 1e9:g} s"
+    if rounds < RANK:
+        limit = f"the time limit of {limit_ns / 1e9:g} s"
+        return f"no more than {rounds} of {RANK} rounds fit into {limit}"
+    if sample.undisturbed < RANK:
+        return f"the machine was busy: {sample.undisturbed} of {rounds} rounds ran undisturbed"
+    return ""
