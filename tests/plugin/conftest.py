@@ -13,7 +13,7 @@ from torch import nn
 
 import pytest_flopbudget
 from pytest_flopbudget import profile_model
-from tests.plugin.project import Project
+from tests.plugin.project import Machine, Project
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,14 +26,27 @@ def _loaded() -> None:
             import_module(module.name)
     metrics = ("params", "gflops", "latency")
     for settings in ({"mode": "inference"}, {"mode": "training"}, {"engine": "thop"}):
-        profile_model(nn.Linear(1, 1), torch.zeros(1, 1), metrics=metrics, **settings)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pytest_flopbudget.measure.sampling.DECIDED_BY", 0.0)
+            profile_model(nn.Linear(1, 1), torch.zeros(1, 1), metrics=metrics, **settings)
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, _loaded: None) -> Project:
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Let every call of a model take 2 ms, and wait for no core, in runs within this process."""
+    fake = Machine()
+    monkeypatch.setattr("pytest_flopbudget.measure.clock_of", lambda _: fake)
+    monkeypatch.setattr("pytest_flopbudget.measure.latency.Queue.waited_ns", fake.waited_ns)
+    return fake
+
+
+@pytest.fixture
+def project(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, machine: Machine, _loaded: None
+) -> Project:
     """A user's project: 80 columns, no colour, and no bytecode, since files change quickly."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.syspath_prepend(ROOT)  # for the bundled models
-    return Project(pytester)
+    return Project(pytester, machine)

@@ -19,11 +19,39 @@ REPORT = "report.json"
 UNUSED = ("-pno:randomly", "-pno:hypothesispytest", "-pno:anyio")  # plugins that take their time
 
 
+class Machine:
+    """A clock that goes on by 1 ms at each mark, two of which make a call, and a queue."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.mark_ms = 1.0
+        self.wait_ms = 0.0  # in each call
+        self._waited = 0.0
+
+    def now_ns(self) -> int:
+        return self.now
+
+    def mark(self) -> int:
+        self.now += round(self.mark_ms * 1e6)
+        return self.now
+
+    def settle(self) -> None:
+        pass
+
+    def between_ns(self, start: int, end: int) -> int:
+        return end - start
+
+    def waited_ns(self) -> int:
+        self._waited += self.wait_ms * 1e6
+        return round(self._waited)
+
+
 class Project:
     """A folder with a `pytest.ini` that judges params and GFLOPs only."""
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
+    def __init__(self, pytester: pytest.Pytester, machine: Machine) -> None:
         self.pytester = pytester
+        self.machine = machine
         self.root = pytester.path
         self.write("pytest.ini", INI)
 

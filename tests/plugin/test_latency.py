@@ -1,6 +1,6 @@
 """Latency is compared only with an entry of this environment, and never looks greener than it is.
 
-No test rests on how long something really took: baselines are edited to be far away from it.
+Calls take as long as a fake machine says.
 """
 
 import re
@@ -11,7 +11,7 @@ import torch
 from tests.plugin.project import Project, failure_of, line_with, sentence, text_of
 
 FILE = "test_sized/test_sized.yaml"
-INI = "[pytest]\nflop_budget_time_limit = 0.05\n"
+INI = "[pytest]\n"
 WITHOUT_ENTRY = [
     "latency: 0 of 1 compared (no entry for this environment)",
     "  to add one: pytest --update-budgets --flop-budget-metrics latency",
@@ -80,6 +80,20 @@ def test_within_its_tolerance_it_passes(timed: Project) -> None:
     result = timed.judge("--flop-budget-tolerance=latency=99999999999%")
     result.assert_outcomes(passed=1)
     assert outcome(result)[0] == "1 budget: 1 within"
+
+
+BOUNDARIES = [("1.6", "within", 0), ("1.599", "exceeded", 1), ("2.666", "within", 0)]
+
+
+@pytest.mark.parametrize(("stored", "verdict", "failed"), [*BOUNDARIES, ("2.667", "improved", 0)])
+def test_its_budget_is_a_quarter_more_than_the_entry(
+    timed: Project, stored: str, verdict: str, failed: int
+) -> None:
+    """A call takes 2 ms: 1.6 ms and a quarter of it."""
+    set_time(timed, stored)
+    result = timed.judge()
+    result.assert_outcomes(**{"failed" if failed else "passed": 1})
+    assert outcome(result)[0] == f"1 budget: 1 {verdict}"
 
 
 def test_a_failure_says_when_it_was_measured_and_where(timed: Project) -> None:
@@ -277,3 +291,81 @@ def test_latency_alone_without_a_baseline(project: Project, run: str) -> None:
     project.sized(10)
     result = getattr(project, run)()
     result.assert_outcomes(**{"passed" if run == "update" else "failed": 1})
+
+
+# What cannot be told from noise.
+
+BUSY = re.compile(
+    r"latency: 1 of 1 inconclusive \(the machine was busy: 0 of \d+ rounds ran undisturbed\)"
+)
+
+
+@pytest.fixture
+def busy(timed: Project) -> Project:
+    """A project whose calls all wait for a core, and take twice what is allowed."""
+    set_time(timed, "1")
+    timed.machine.wait_ms = 1
+    return timed
+
+
+def test_a_busy_machine_makes_nothing_red(busy: Project) -> None:
+    result = busy.judge()
+    result.assert_outcomes(passed=1)
+    lines = outcome(result)
+    assert lines[0] == "1 budget: 1 inconclusive"
+    assert BUSY.fullmatch(lines[1])
+
+
+def test_a_busy_machine_can_make_something_green(busy: Project) -> None:
+    """Noise only adds: what is within its budget is within it."""
+    set_time(busy, "1.6")
+    result = busy.judge()
+    assert outcome(result) == ["1 budget: 1 within"]
+
+
+def test_what_is_inconclusive_fails_only_if_asked_for(busy: Project) -> None:
+    result = busy.judge("--flop-budget-fail-on=inconclusive")
+    result.assert_outcomes(failed=1)
+    said = failure_of(result, "test_sized")
+    assert sentence(said).startswith(
+        "latency of `Linear` is inconclusive: the machine was busy: 0 of "
+    )
+    assert said[-2:] == [
+        "hint: run it again where less is going on, or give it more time, in seconds:",
+        "        pytest --flop-budget --flop-budget-time-limit=30 test_sized.py::test_sized",
+    ]
+
+
+def test_an_update_stores_nothing_that_is_inconclusive(busy: Project) -> None:
+    before = busy.budgets()
+    result = busy.update()
+    result.assert_outcomes(passed=1)
+    assert busy.budgets() == before
+    assert "latency: 1 of 1 inconclusive, so not stored (the machine was busy" in text_of(result)
+
+
+def test_a_call_that_is_longer_than_the_limit_is_inconclusive(timed: Project) -> None:
+    timed.machine.mark_ms = 6000
+    set_time(timed, "100000")
+    result = timed.judge()
+    result.assert_outcomes(passed=1)
+    assert outcome(result) == [
+        "1 budget: 1 inconclusive",
+        "latency: 1 of 1 inconclusive (one call takes 12.0 s, longer than the time limit of 10 s)",
+    ]
+
+
+def test_a_ceiling_on_a_busy_machine(busy: Project) -> None:
+    busy.sized(10, marker="@pytest.mark.flop_budget(max_latency_ms=0.1)")
+    for run in (busy.judge, busy.update):
+        result = run()
+        result.assert_outcomes(passed=1)
+        assert "inconclusive" in text_of(result)
+
+
+def test_the_report_has_the_statistics(timed: Project) -> None:
+    (budget,) = timed.report()["budgets"]
+    assert budget["metrics"]["latency"]["measured"] == 2
+    found = {key: budget[key] for key in ("latency_ms", "latency_median_ms", "rounds", "doubt")}
+    assert found == {"latency_ms": 2, "latency_median_ms": 2, "rounds": 5, "doubt": ""}
+    assert (budget["latency_spread_ms"], budget["undisturbed_rounds"]) == (0, 5)
