@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 LEAST_WARM_UP, MOST_WARM_UP = 3, 20  # calls
 WARM = 0.05  # a call that is faster than all before by no more than this found the model warm
 WARM_UP_SHARE = 0.1  # of the time limit
-LAYER_ROUNDS = 9
+LAYER_ROUNDS, MOST_LAYER_ROUNDS = 9, 100
+LAYERS_FOR = 0.05  # share of the time limit, for more than the least rounds of layers
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
 NO_TURN = "other processes timed models all the time, so this one had no turn of its own"
 
@@ -191,7 +192,10 @@ def _compile(watch: Stopwatch, timing: Timing) -> float | None:
 def _time_layers(watch: Stopwatch, layers: Layers, clock: Clock, call: Call) -> list[float]:
     """Measure the own time of each layer forward, and then of each backward, in nanoseconds."""
     rounds: list[list[int]] = []
-    while len(rounds) < LAYER_ROUNDS and watch.spent < LAYERS_BY:
+    enough = watch.spent + LAYERS_FOR
+    while len(rounds) < MOST_LAYER_ROUNDS and watch.spent < LAYERS_BY:
+        if len(rounds) >= LAYER_ROUNDS and watch.spent >= enough:
+            break
         turns = LayerWatch(layers, clock, training=call.training)
         watch.round(turns)
         rounds.append([*turns.forward.own_ns(len(layers)), *turns.backward.own_ns(len(layers))])

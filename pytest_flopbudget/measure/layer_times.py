@@ -8,7 +8,6 @@ instance; that costs two marks for each call of a layer.
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.call import tensors_in
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.clock import Clock
 
 CALLS = ("_call_impl", "_compiled_call_impl")  # what runs a module, compiled or not
-FASTEST = 3  # of so many rounds one tells the times of layers
+ONE_IN = 5  # rounds is good for a layer
 
 
 class Turns:
@@ -121,9 +120,12 @@ class LayerWatch:
 
 
 def typical(rounds: Sequence[Sequence[float]]) -> list[float]:
-    """Return the median of each column over the fastest third of the rounds."""
-    kept = sorted(rounds, key=sum)[: -(-len(rounds) // FASTEST)]
-    return [median(times) for times in zip(*kept, strict=True)]
+    """Return of each column the value that a fifth of the rounds did not exceed.
+
+    What else runs adds time to some layers of some rounds, so each layer has its own good rounds.
+    """
+    rank = -(-len(rounds) // ONE_IN) - 1
+    return [sorted(times)[rank] for times in zip(*rounds, strict=True)]
 
 
 def is_compiled(module: nn.Module) -> bool:

@@ -10,3 +10,4 @@ def brief_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_flopbudget.measure.sampling.DECIDED_BY", 0.0)
     monkeypatch.setattr("pytest_flopbudget.measure.latency.MOST_WARM_UP", 1)
     monkeypatch.setattr("pytest_flopbudget.measure.latency.LAYER_ROUNDS", 1)
+    monkeypatch.setattr("pytest_flopbudget.measure.latency.LAYERS_FOR", 0.0)
