@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture
 def brief_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time one call of a warm-up, one round, and one for the layers."""
-    monkeypatch.setattr("pytest_flopbudget.measure.quiet.gc.collect", lambda: 0)  # 0.1 s each
+    monkeypatch.setattr("pytest_flopbudget.measure.quiet.gc.collect", lambda *_: 0)  # 0.1 s each
     monkeypatch.setattr("pytest_flopbudget.measure.sampling.DECIDED_BY", 0.0)
     monkeypatch.setattr("pytest_flopbudget.measure.latency.MOST_WARM_UP", 1)
     monkeypatch.setattr("pytest_flopbudget.measure.latency.LAYER_ROUNDS", 1)

@@ -1,0 +1,132 @@
+"""Compiled models are counted as they were written, and timed as they were compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pytest_flopbudget import profile_model
+from tests.measure.helpers import mlp, x
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.usefixtures("brief_timing")
+ALL = ("params", "gflops", "latency")
+FLOPS = 4 * (256 + 128)
+
+
+class Backend:
+    """Compiles nothing, but tells how often it was asked to, and how often its code ran.
+
+    What a model refers to is put back as it was after a profile, so no model refers to this.
+    """
+
+    def __init__(self) -> None:
+        self.compiled = self.ran = 0
+
+    def function(self) -> Callable[..., Any]:
+        def compile_graph(graph: Any, _inputs: list[Tensor]) -> Callable[..., Any]:
+            self.compiled += 1
+            return run_graph(graph)
+
+        def run_graph(graph: Any) -> Callable[..., Any]:
+            def run(*args: Any) -> Any:
+                self.ran += 1
+                return graph.forward(*args)
+
+            return run
+
+        return compile_graph
+
+
+class Model(nn.Module):
+    """A layer that may be compiled, and one behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body: Any = mlp()
+        self.head = nn.Identity()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.head(self.body(rows))
+
+
+def whole(model: Model, backend: Backend) -> Any:
+    return torch.compile(model, backend=backend.function())
+
+
+def in_place(model: Model, backend: Backend) -> Any:
+    model.compile(backend=backend.function())
+    return model
+
+
+def in_part(model: Model, backend: Backend) -> Any:
+    model.body = torch.compile(model.body, backend=backend.function())
+    return model
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    torch._dynamo.reset()
+    yield Backend()
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("compiled", [whole, in_place, in_part])
+def test_a_compiled_model(compiled: Callable[[Model, Backend], Any], backend: Backend) -> None:
+    profile = profile_model(compiled(Model(), backend), x(4, 8), metrics=ALL)
+    assert (profile.flops, profile.params, profile.model) == (FLOPS, 212, "Model")
+    assert backend.compiled == 1
+    rounds = 1 + 1 + 1 + (compiled is in_part)  # compiling, warm-up, timing, layers
+    assert backend.ran == rounds
+    assert profile.compile_ms is not None
+    assert profile.environment is not None
+    assert profile.environment.key.endswith("float32, compiled")
+
+
+def test_layers_of_a_model_that_is_compiled_in_part(backend: Backend) -> None:
+    profile = profile_model(in_part(Model(), backend), x(4, 8), metrics=ALL)
+    times = {layer.path: layer.own_latency_ms for layer in profile.layers}
+    assert times["body"]
+    assert times["head"]
+    assert times["body._orig_mod.0"] == 0
+
+
+@pytest.mark.parametrize("compiled", [whole, in_place])
+def test_layers_of_a_model_that_is_compiled_as_a_whole(
+    compiled: Callable[[Model, Backend], Any], backend: Backend
+) -> None:
+    profile = profile_model(compiled(Model(), backend), x(4, 8), metrics=ALL)
+    assert {layer.own_latency_ms for layer in profile.layers} == {None}
+
+
+def test_an_ordinary_model_has_no_time_of_compiling() -> None:
+    profile = profile_model(Model(), x(4, 8), metrics=ALL)
+    assert profile.compile_ms is None
+    assert profile.environment is not None
+    assert not profile.environment.compiled
+
+
+def test_compiled_code_runs_after_a_profile(backend: Backend) -> None:
+    model = in_place(Model(), backend)
+    profile_model(model, x(4, 8))
+    assert (backend.compiled, backend.ran) == (0, 0)
+    model(x(4, 8))
+    assert (backend.compiled, backend.ran) == (1, 1)
+
+
+def test_inputs_in_channels_last_stay_so() -> None:
+    seen: set[bool] = set()
+
+    class Net(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            seen.add(image.is_contiguous(memory_format=torch.channels_last))
+            return image * 2
+
+    image = torch.zeros(1, 3, 8, 8).to(memory_format=torch.channels_last)
+    profile_model(Net(), image, metrics=ALL)
+    assert seen == {True}
