@@ -92,7 +92,10 @@ OPTIONS = (
     Option("table", "WHICH", "per-layer tables in the terminal: failed, all, none (failed)"),
     Option("depth", "N", "depth of the layers shown (2)"),
 )
-FILES = {"json": "write the report as JSON"}  # `--flop-budget-NAME FILE`, without an ini twin
+FILES = {  # `--flop-budget-NAME FILE`, without an ini twin
+    "json": "write the report as JSON",
+    "html": "write the report as one HTML page",
+}
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,32 @@ def profile(
         "counted_on": "meta",
     }
     return ModelProfile(**{**known, **more})
+
+
+def large(layers: int) -> ModelProfile:
+    """Build a model of blocks of nine layers, of which only the own costs are right."""
+    rows = [_large_layer(path, 0) for path in ("", "blocks")]
+    for at in range(layers - len(rows)):
+        block, place = divmod(at, 10)
+        path = f"blocks.{block}.conv{place}" if place else f"blocks.{block}"
+        rows.append(_large_layer(path, place * (block % 97)))
+    total = sum(row.own_params for row in rows)
+    known = {"params": total, "trainable_params": total, "flops": 123_456 * total}
+    return replace(profile(), layers=tuple(rows), **known)
+
+
+def _large_layer(path: str, cost: int) -> LayerProfile:
+    return LayerProfile(
+        path=path,
+        type="Conv2d" if cost else "Block",
+        arguments=f"{cost}, 64, kernel_size=(3, 3)",
+        own_params=cost,
+        params=cost,
+        trainable_params=cost,
+        own_flops=123_456 * cost,
+        flops=123_456 * cost,
+        calls=1,
+    )
 
 
 def timed(spec: Mapping[str, Costs] = NET, latency_ms: float = 100.0, **more: Any) -> ModelProfile:

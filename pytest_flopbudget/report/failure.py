@@ -39,7 +39,7 @@ def failure_lines(result: Result) -> list[str]:
         _metrics_table(result),
         *causes(result, changed),
         _uncounted(result),
-        [f"hint: {line}" if not i else f"      {line}" for i, line in enumerate(_hint(result))],
+        [f"hint: {line}" if not i else f"      {line}" for i, line in enumerate(hint(result))],
     ]
     return [line for section in sections if section for line in (*section, "")][:-1]
 
@@ -178,7 +178,7 @@ def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
     return " ".join("x".join(map(str, shape)) or "()" for shape in shapes)
 
 
-def _hint(result: Result) -> Iterator[str]:
+def hint(result: Result) -> Iterator[str]:
     """Say what to type: the command that accepts the change, where accepting is right."""
     verdicts = {v.verdict for v in result.judgement.failing}
     if Verdict.UNCOUNTED in verdicts:

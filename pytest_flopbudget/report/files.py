@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget.report.html import html_text
 from pytest_flopbudget.report.json import json_text
 
 if TYPE_CHECKING:
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.result import Run
 
-TEXTS: dict[str, Callable[[Run], str]] = {"json": json_text}  # by the names in `options.FILES`
+TEXTS: dict[str, Callable[[Run], str]] = {  # by the names in `options.FILES`
+    "json": json_text,
+    "html": html_text,
+}
 
 
 def write_reports(run: Run) -> list[str]:

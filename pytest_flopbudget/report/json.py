@@ -25,7 +25,7 @@ def json_text(run: Run) -> str:
     report = {
         "format": FORMAT,
         "settings": _settings(run.settings),
-        "environment": _environment(),
+        "environment": environment(),
         "budgets": [_budget(result) for result in run.results],
         "errors": [codec.encode(one) for one in run.unjudged],
         "stale": list(run.stale),
@@ -33,7 +33,7 @@ def json_text(run: Run) -> str:
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Tell what ran; what a latency was measured on stands with its budget."""
     packages = {name: version(name) for name in ("pytest-flopbudget", "pytest", "torch")}
     return {"python": platform.python_version(), "platform": platform.platform(), **packages}
