@@ -16,9 +16,9 @@ from pytest_flopbudget.measure.devices import dtype_of, is_there, moved, request
 from pytest_flopbudget.measure.environment import environment_of
 from pytest_flopbudget.measure.keep import ModelState, data_kept, kept, values_kept
 from pytest_flopbudget.measure.latency import Timing, time_call
-from pytest_flopbudget.measure.layer_times import is_compiled
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.lazy import initialised
+from pytest_flopbudget.measure.stand_ins import is_compiled
 from pytest_flopbudget.profile import Plan, Purpose
 
 if TYPE_CHECKING:

@@ -1,26 +1,19 @@
-"""How long each layer takes by itself: from marks at the moments when layers take turns.
-
-Nothing is hooked: a hook takes as long as a small layer, and some layers of PyTorch run other
-operators when they see one. What calls a module, `Module._call_impl`, is stood in for on each
-instance; that costs two marks for each call of a layer.
-"""
+"""How long each layer takes by itself: from marks at the moments when layers take turns."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.call import tensors_in
 from pytest_flopbudget.measure.layers import ROOT, Layers, Switches
+from pytest_flopbudget.measure.stand_ins import standing_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from torch import nn
-
     from pytest_flopbudget.measure.clock import Clock
 
-CALLS = ("_call_impl", "_compiled_call_impl")  # what runs a module, compiled or not
 ONE_IN = 5  # rounds is good for a layer
 
 
@@ -61,16 +54,12 @@ class LayerWatch:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Stand in for what calls each layer."""
-        with ExitStack() as stack:
-            for layer, module in _running_one_by_one(self._layers):
-                for name in CALLS:
-                    if (call := getattr(module, name)) is not None:
-                        stack.enter_context(_replaced(module, name, self._timed(layer, call)))
-            try:
+        try:
+            with standing_in(self._layers, self._timed):
                 yield
-            finally:
-                for handle in self._handles:
-                    handle.remove()
+        finally:
+            for handle in self._handles:
+                handle.remove()
 
     def start(self) -> None:
         """Begin with the first way."""
@@ -128,20 +117,6 @@ def typical(rounds: Sequence[Sequence[float]]) -> list[float]:
     return [sorted(times)[rank] for times in zip(*rounds, strict=True)]
 
 
-def is_compiled(module: nn.Module) -> bool:
-    """Tell whether a module runs as compiled, so that no layer below it is called any more."""
-    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
-
-
-def _running_one_by_one(layers: Layers) -> Iterator[tuple[int, nn.Module]]:
-    """Yield the layers that are not below a compiled one, whose code guards what they are."""
-    compiled = [module for module in layers.modules if is_compiled(module)]
-    below = {id(m) for module in compiled for m in module.modules() if m is not module}
-    for layer, module in enumerate(layers.modules):
-        if layer != ROOT and id(module) not in below:
-            yield layer, module
-
-
 def _graph(roots: Sequence[Any]) -> Iterator[Any]:
     """Yield every node of a backward graph once."""
     waiting, seen = [node for node in roots if node is not None], set()
@@ -151,18 +126,3 @@ def _graph(roots: Sequence[Any]) -> Iterator[Any]:
             seen.add(node)
             yield node
             waiting += [below for below, _ in node.next_functions if below is not None]
-
-
-@contextmanager
-def _replaced(module: nn.Module, name: str, value: Any) -> Iterator[None]:
-    """Put an attribute in front of what the class or the instance has, and take it away again."""
-    attributes = module.__dict__
-    had, before = name in attributes, attributes.get(name)
-    attributes[name] = value
-    try:
-        yield
-    finally:
-        if had:
-            attributes[name] = before
-        else:
-            attributes.pop(name, None)

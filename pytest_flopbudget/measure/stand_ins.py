@@ -1,0 +1,62 @@
+"""Standing in for what calls a layer, to see it begin and end without a hook.
+
+A hook takes as long as a small layer, and some layers of PyTorch run other operators when they see
+one. What calls a module, `Module._call_impl`, is looked up on the instance, so that is where
+something can stand in front of it, with the hooks that the model itself has behind it.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.measure.layers import ROOT, Layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import nn
+
+    Call = Callable[..., Any]
+
+CALLS = ("_call_impl", "_compiled_call_impl")  # what runs a module, compiled or not
+
+
+@contextmanager
+def standing_in(layers: Layers, wrap: Callable[[int, Call], Call]) -> Iterator[None]:
+    """Call each layer but the root by what `wrap` makes of its number and of what calls it."""
+    with ExitStack() as stack:
+        for layer, module in _called_one_by_one(layers):
+            for name in CALLS:
+                if (call := getattr(module, name)) is not None:
+                    stack.enter_context(_replaced(module, name, wrap(layer, call)))
+        yield
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Tell whether a module runs as compiled, so that no layer below it is called any more."""
+    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
+
+
+def _called_one_by_one(layers: Layers) -> Iterator[tuple[int, nn.Module]]:
+    """Yield the layers that are not below a compiled one, whose code guards what they are."""
+    compiled = [module for module in layers.modules if is_compiled(module)]
+    below = {id(m) for module in compiled for m in module.modules() if m is not module}
+    for layer, module in enumerate(layers.modules):
+        if layer != ROOT and id(module) not in below:
+            yield layer, module
+
+
+@contextmanager
+def _replaced(module: nn.Module, name: str, value: Any) -> Iterator[None]:
+    """Put an attribute in front of what the class or the instance has, and take it away again."""
+    attributes = module.__dict__
+    had, before = name in attributes, attributes.get(name)
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        if had:
+            attributes[name] = before
+        else:
+            attributes.pop(name, None)
