@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_flopbudget.measure import sampling
 from pytest_flopbudget.measure.layer_times import LayerWatch, typical
-from pytest_flopbudget.measure.quiet import Queue, load, quiet, turn
-from pytest_flopbudget.measure.sampling import Round, Sample
+from pytest_flopbudget.measure.quiet import load, quiet, turn
+from pytest_flopbudget.measure.sampling import Sample
+from pytest_flopbudget.measure.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import nn
 
     from pytest_flopbudget.measure.call import Call
@@ -58,72 +56,6 @@ class Latency:
     load: float | None = None  # processes that wanted a core in the minute before
     own_forward_ms: list[float] = field(default_factory=list)  # by layer
     own_backward_ms: list[float] = field(default_factory=list)  # empty where not measured
-
-
-class Unwatched:
-    """Stands where layers could be watched, and does nothing."""
-
-    @contextmanager
-    def attached(self) -> Iterator[None]:
-        """Leave every layer as it is."""
-        yield
-
-    def start(self) -> None:
-        """Begin with the first way."""
-
-    def turn_round(self, output: Any) -> None:
-        """End the way forward."""
-
-    def stop(self) -> None:
-        """End the last way."""
-
-
-UNWATCHED = Unwatched()
-
-
-class Stopwatch:
-    """Runs calls and times them, as long as there is time left."""
-
-    def __init__(self, model: nn.Module, call: Call, clock: Clock, limit_s: float) -> None:
-        self._model = model
-        self._call = call
-        self._objects = call.objects()
-        self._clock = clock
-        self._queue = Queue()
-        self.limit_ns = limit_s * 1e9
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget the time that is spent."""
-        self._start_ns = self._clock.now_ns()
-
-    @property
-    def spent(self) -> float:
-        """The share of the time limit that is spent."""
-        return (self._clock.now_ns() - self._start_ns) / self.limit_ns
-
-    def round(self, watch: LayerWatch | Unwatched = UNWATCHED) -> Round:
-        """Time one call; the arguments are as they were before the one before it."""
-        self._objects.restore()
-        call, clock = self._call.fresh(), self._clock
-        with watch.attached():
-            waited_ns = self._queue.waited_ns()
-            start = clock.mark()
-            watch.start()
-            output = call.forward(self._model)
-            watch.turn_round(output)
-            middle = clock.mark()
-            if call.training:
-                call.backward(output)
-            watch.stop()
-            end = clock.mark()
-            clock.settle()
-            waited_ns = self._queue.waited_ns() - waited_ns
-        return Round(clock.between_ns(start, middle), clock.between_ns(middle, end), waited_ns)
-
-    def close(self) -> None:
-        """Let go of what is open."""
-        self._queue.close()
 
 
 def time_call(

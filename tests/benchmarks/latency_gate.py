@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.measure.sampling import Sample
+    from pytest_flopbudget.measure.stopwatch import Stopwatch
     from pytest_flopbudget.profile import ModelProfile
 
 FORK = get_context("fork")
@@ -217,7 +218,7 @@ def profiled(
     taken: list[float] = []
     sampled = latency.sampled
 
-    def spy(watch: latency.Stopwatch, timing: latency.Timing) -> Sample:
+    def spy(watch: Stopwatch, timing: latency.Timing) -> Sample:
         sample = sampled(watch, timing)
         taken.extend(one.total_ns / 1e6 for one in sample.rounds)
         while len(taken) < 20:

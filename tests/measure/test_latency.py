@@ -22,7 +22,9 @@ from pytest_flopbudget.measure.latency import (
     time_call,
 )
 from pytest_flopbudget.measure.layers import Layers
+from pytest_flopbudget.measure.quiet import Queue
 from pytest_flopbudget.measure.sampling import ENOUGH_ROUNDS
+from pytest_flopbudget.measure.stopwatch import Stopwatch
 from tests.measure.fake_time import FakeClock, FakeDevice, Timed
 from tests.measure.helpers import Fn, mlp, x
 
@@ -46,7 +48,7 @@ def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def waits(monkeypatch: pytest.MonkeyPatch, total_ns: Iterator[int]) -> None:
-    monkeypatch.setattr(latency_module.Queue, "waited_ns", lambda _: next(total_ns))
+    monkeypatch.setattr(Queue, "waited_ns", lambda _: next(total_ns))
 
 
 def timed(model: nn.Module, clock: FakeClock, *, training: bool = False, **timing: Any) -> Latency:
@@ -141,7 +143,7 @@ def test_warm_up_lasts_until_nothing_is_faster(
     clock: FakeClock, times: list[float], calls: int
 ) -> None:
     model = Timed(clock, chain(times, repeat(times[-1])))
-    watch = latency_module.Stopwatch(model, Call((x(1),), {}, training=False), clock, 10.0)
+    watch = Stopwatch(model, Call((x(1),), {}, training=False), clock, 10.0)
     latency_module.warm_up(watch)
     watch.close()
     assert model.calls == calls

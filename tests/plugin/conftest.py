@@ -36,7 +36,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Let every call of a model take 2 ms, and wait for no core, in runs within this process."""
     fake = Machine()
     monkeypatch.setattr("pytest_flopbudget.measure.clock_of", lambda _: fake)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.Queue.waited_ns", fake.waited_ns)
+    monkeypatch.setattr("pytest_flopbudget.measure.quiet.Queue.waited_ns", fake.waited_ns)
     return fake
 
 
