@@ -94,25 +94,25 @@ def _cost_changes(
     known = _with_ancestors(baseline.own)
     moved = set(former.values())
     for layer in profile.layers:
-        after = Fraction(getattr(layer, f"own_{metric.field}") or 0)
-        if layer.path in former:
-            continue
         own = baseline.own.get(layer.path)
-        before = Fraction(own.costs.get(metric.field, 0) if own else 0)
-        kind = _direction(after - before) if layer.path in known else Kind.NEW
+        after = getattr(layer, f"own_{metric.field}") or 0
+        before = own.costs.get(metric.field, 0) if own else 0
+        if after == before or layer.path in former:
+            continue
+        kind = _direction(Fraction(after - before)) if layer.path in known else Kind.NEW
         yield LayerChange(
             kind=kind,
             path=layer.path,
             type=layer.type,
-            before=before,
-            after=after,
+            before=Fraction(before),
+            after=Fraction(after),
             calls=layer.calls,
         )
     for path, own in baseline.own.items():
         if path not in profile and path not in moved:
-            before = Fraction(own.costs.get(metric.field, 0))
+            lost = Fraction(own.costs.get(metric.field, 0))
             yield LayerChange(
-                kind=Kind.MISSING, path=path, type=own.type, before=before, after=Fraction(0)
+                kind=Kind.MISSING, path=path, type=own.type, before=lost, after=Fraction(0)
             )
 
 

@@ -95,6 +95,7 @@ OPTIONS = (
 FILES = {  # `--flop-budget-NAME FILE`, without an ini twin
     "json": "write the report as JSON",
     "html": "write the report as one HTML page",
+    "markdown": "write the report for a pull request",
 }
 
 

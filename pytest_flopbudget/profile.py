@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_flopbudget import codec
 from pytest_flopbudget.errors import nearest
+from pytest_flopbudget.text import named
 
 Shape = tuple[int, ...]
 
@@ -177,7 +178,7 @@ class ModelProfile:
 
 def shown_path(path: str) -> str:
     """Show a layer path; the root has an empty one."""
-    return path or "(model)"
+    return named(path) or "(model)"
 
 
 def is_below(path: str, ancestor: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Judgement:
     layers: tuple[MetricVerdict, ...] = ()
     fail_on: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """The gravest verdict that fails, or else the gravest: `not compared` if nothing was."""
         if self.failing:
@@ -63,7 +64,7 @@ class Judgement:
         present = {v.verdict for v in (*self.metrics, *self.layers)}
         return next(verdict for verdict in Verdict if verdict in present)
 
-    @property
+    @cached_property
     def failing(self) -> tuple[MetricVerdict, ...]:
         """The verdicts that fail the test: the gravest first, the whole model before layers."""
         found = [v for v in (*self.metrics, *self.layers) if self.fails_by(v)]

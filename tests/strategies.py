@@ -232,9 +232,10 @@ def settings(**more: Any) -> Settings:
     return Settings(**{**lacking, **known, **more})
 
 
-def run(*results: Result, stale: tuple[str, ...] = (), **more: Any) -> Run:
-    """Build what a run came to; `more` are settings."""
-    return Run(settings=settings(**more), results=results, stale=stale)
+def run(*results: Result, **more: Any) -> Run:
+    """Build what a run came to; `more` is of the run, or of its settings."""
+    of_run = {f.name: more.pop(f.name) for f in fields(Run) if f.name in more}
+    return Run(results=results, **{"settings": settings(**more), **of_run})
 
 
 # --------------------------------------------------------------------------- by Hypothesis

@@ -32,14 +32,19 @@ CHANGED = (Verdict.EXCEEDED, Verdict.IMPROVED)  # verdicts that layers account f
 
 
 def failure_lines(result: Result) -> list[str]:
-    """Explain why a budget failed."""
+    """Explain why a budget failed, and say what to do."""
+    todo = [f"hint: {line}" if not i else f"      {line}" for i, line in enumerate(hint(result))]
+    return [*explanation(result), "", *todo]
+
+
+def explanation(result: Result) -> list[str]:
+    """Explain why a budget failed: the sentence, the metrics, the layers."""
     changed = {v.metric for v in result.judgement.failing if v.verdict in CHANGED}
     sections = [
         wrap(sentence(result), WIDTH, break_long_words=False, break_on_hyphens=False),
         _metrics_table(result),
         *causes(result, changed),
         _uncounted(result),
-        [f"hint: {line}" if not i else f"      {line}" for i, line in enumerate(hint(result))],
     ]
     return [line for section in sections if section for line in (*section, "")][:-1]
 
@@ -129,7 +134,7 @@ def _metrics_table(result: Result) -> list[str]:
         ),
     ]
     if result.baseline is not None:
-        line = _line(result, result.baseline)
+        line = baseline_line(result, result.baseline)
         lines.append(f"  baseline: {result.file}" + (f":{line}" if line else ""))
     return lines
 
@@ -152,7 +157,7 @@ def _like(metric: Metric, value: Fraction, verdict: MetricVerdict) -> str:
     return pair(metric, value, verdict.measured)[0]
 
 
-def _line(result: Result, baseline: Baseline) -> int | None:
+def baseline_line(result: Result, baseline: Baseline) -> int | None:
     """Find the line of the baseline file that the gravest verdict rests on."""
     verdict = result.judgement.failing[0]
     metric = METRICS[verdict.metric]
@@ -179,7 +184,10 @@ def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
 
 
 def hint(result: Result) -> Iterator[str]:
-    """Say what to type: the command that accepts the change, where accepting is right."""
+    """Say what to type: the command that accepts the change, where accepting is right.
+
+    A command is indented.
+    """
     verdicts = {v.verdict for v in result.judgement.failing}
     if Verdict.UNCOUNTED in verdicts:
         operator = hidden(result.profile, result.terms)[0].operator

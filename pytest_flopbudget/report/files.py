@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.report.html import html_text
 from pytest_flopbudget.report.json import json_text
+from pytest_flopbudget.report.markdown import markdown_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 TEXTS: dict[str, Callable[[Run], str]] = {  # by the names in `options.FILES`
     "json": json_text,
     "html": html_text,
+    "markdown": markdown_text,
 }
 
 

@@ -33,19 +33,27 @@ SHOWN_SHAPES = 2
 
 
 def layer_table(
-    profile: ModelProfile, depth: int = DEPTH, *, width: int | None = None
+    profile: ModelProfile,
+    depth: int = DEPTH,
+    *,
+    width: int | None = None,
+    most: int | None = None,
 ) -> list[str]:
     """Draw the layers down to `depth`, a row for the whole model, and the summary line.
 
     Every row is a total: it includes the layers below it. The share is that of the model's
     GFLOPs, or of its params where nothing was counted. Columns that explain least are left out
-    where the table would be wider than `width`.
+    where the table would be wider than `width`; of more than `most` layers, those that cost least.
     """
-    shown = [layer for layer in profile.layers if layer.path and _depth(layer) <= depth]
-    rows = [_row(layer, profile) for layer in shown if layer.calls != 0 or layer.params]
+    inner = [layer for layer in profile.layers if layer.path and _depth(layer) <= depth]
+    found = [layer for layer in inner if layer.calls != 0 or layer.params]
+    shown = found if most is None else _costliest(found, most)
+    rows = [_row(layer, profile) for layer in shown]
     table = aligned([HEADERS, *rows, _total_row(profile)], SIDES, width=width, spare=SPARE)
+    rest = len(found) - len(shown)
+    more = [f"... and {counted(rest, 'more layer')} that cost less"] if rest else []
     notes = (wrap(note, width or WIDTH, subsequent_indent="  ") for note in _notes(profile))
-    return [*table, summary_line(profile), *(line for lines in notes for line in lines)]
+    return [*table, *more, summary_line(profile), *(line for lines in notes for line in lines)]
 
 
 def summary_line(profile: ModelProfile) -> str:
@@ -60,6 +68,13 @@ def summary_line(profile: ModelProfile) -> str:
     if profile.latency_ms is not None:
         parts.append(f"{LATENCY.text(profile.latency_ms)} ms")
     return ", ".join(parts)
+
+
+def _costliest(layers: Sequence[LayerProfile], most: int) -> Sequence[LayerProfile]:
+    """Keep the layers with the most FLOPs, then params, in their order."""
+    by_cost = sorted(layers, key=lambda layer: (layer.flops or 0, layer.params), reverse=True)
+    kept = {layer.path for layer in by_cost[:most]}
+    return [layer for layer in layers if layer.path in kept]
 
 
 def _notes(profile: ModelProfile) -> list[str]:

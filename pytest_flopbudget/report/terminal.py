@@ -11,6 +11,7 @@ from pytest_flopbudget.comparison import ADD_ENTRY, stored_value
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile import shown_path
 from pytest_flopbudget.report.causes import blamed, causes
+from pytest_flopbudget.report.changes import earlier
 from pytest_flopbudget.report.columns import aligned, counted
 from pytest_flopbudget.report.layers import layer_table
 from pytest_flopbudget.verdict import Verdict
@@ -175,12 +176,10 @@ def _cells(verdict: MetricVerdict | None, result: Result) -> tuple[str, str]:
         return "", ""
     metric = METRICS[verdict.metric]
     value = metric.text(verdict.measured, metric.decimals_for(verdict.measured))
-    before = verdict.baseline
-    if before is None:  # an update judges nothing against it, but what it changes is worth seeing
-        before = stored_value(metric, result.profile, result.baseline)
-    if verdict.measured is None or before is None or before == verdict.measured:
+    old = earlier(verdict, result)
+    if verdict.measured is None or old is None or old == verdict.measured:
         return value, ""
-    return value, change_text(verdict.measured, before)
+    return value, change_text(verdict.measured, old)
 
 
 def _growth(result: Result) -> str:
