@@ -32,6 +32,10 @@ class BaselineError(FlopBudgetError):
     """A baseline file cannot be read, or was made for something else."""
 
 
+class BaseError(FlopBudgetError):
+    """The commit to compare baselines with cannot be read."""
+
+
 class MeasureError(FlopBudgetError):
     """A model could not be profiled."""
 

@@ -116,6 +116,11 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(option.flag, dest=option.ini, metavar=option.metavar, help=option.help)
         kind: Literal["linelist", "string"] = "linelist" if option.is_list else "string"
         parser.addini(option.ini, option.help.replace("%%", "%"), type=kind, default=None)
+    group.addoption(
+        "--flop-budget-base",
+        metavar="REF",
+        help="say which budgets are above those of this commit; needs git",
+    )
     for name, text in FILES.items():
         group.addoption(f"--flop-budget-{name}", metavar="FILE", help=text)
 
@@ -127,6 +132,6 @@ def is_active(config: pytest.Config) -> bool:
 
 def are_set(config: pytest.Config) -> bool:
     """Tell whether anybody gave any option or ini value."""
-    switches = "flop_budget_trim", *(f"flop_budget_{name}" for name in FILES)
+    switches = "flop_budget_trim", "flop_budget_base", *(f"flop_budget_{name}" for name in FILES)
     given = any(option.typed(config) or option.written(config) for option in OPTIONS)
     return given or any(map(config.getoption, switches))

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from functools import cached_property
 
+from pytest_flopbudget.base import Base
 from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.names import TestId, title_of
 from pytest_flopbudget.profile import ModelProfile
@@ -91,3 +92,4 @@ class Run:
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...] = ()
     stale: tuple[str, ...] = ()  # baselines whose test is gone, relative to the budget folder
+    base: Base | None = None  # the commit that baselines are compared with, if any

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_flopbudget import codec
+from pytest_flopbudget.base import compare_with
 from pytest_flopbudget.baseline.update import Change, change, updated
 from pytest_flopbudget.collected import COLLECTED, Collected
 from pytest_flopbudget.errors import BaselineError
@@ -14,9 +15,11 @@ from pytest_flopbudget.items import clash
 from pytest_flopbudget.names import inside
 from pytest_flopbudget.report import terminal
 from pytest_flopbudget.report.files import write_reports
+from pytest_flopbudget.report.raises import raise_lines
 from pytest_flopbudget.result import Outcome, Result, Run, Unjudged
 
 if TYPE_CHECKING:
+    from pytest_flopbudget.base import Base
     from pytest_flopbudget.settings import Settings
 
 ATTRIBUTE = "flop_budget"  # of a test report, on its way from a worker to the controller
@@ -46,6 +49,7 @@ class Session:
         self._claimed_twice: set[str] = set()  # paths of baselines
         self._changes: list[tuple[Result, Change]] = []
         self._stale: list[str] = []
+        self._base: Base | None = None
         self._errors: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -63,6 +67,8 @@ class Session:
         if settings.update and settings.trim:
             for file in self._stale:
                 (settings.directory / file).unlink()
+        if settings.base is not None:
+            self._base = compare_with(settings.base, settings)
         self._errors += write_reports(self._run)
         trimmed = settings.update and settings.trim
         stale = "stale" in settings.terms.fail_on and bool(self._stale) and not trimmed
@@ -73,7 +79,7 @@ class Session:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         results = self._results
         unjudged = self._unjudged
-        if not any((results, unjudged, self._stale, self._errors)):
+        if not any((results, unjudged, self._stale, self._base, self._errors)):
             return
         settings = self._settings
         width = terminalreporter.config.get_terminal_writer().fullwidth
@@ -88,6 +94,7 @@ class Session:
             kept = sorted({r.title for r in results} - {r.title for r in self._passed})
             lines += terminal.change_lines(self._changes, kept)
         lines += terminal.stale_lines(settings, self._stale)
+        lines += [] if self._base is None else raise_lines(self._base)
         for line in lines:
             terminalreporter.write_line(line)
         for error in self._errors:
@@ -100,6 +107,7 @@ class Session:
             results=tuple(self._results),
             unjudged=tuple(self._unjudged),
             stale=tuple(self._stale),
+            base=self._base,
         )
 
     @property

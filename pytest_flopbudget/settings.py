@@ -49,6 +49,7 @@ class Settings:
     table: str
     depth: int
     trim: bool  # remove stale baselines
+    base: str | None  # the commit to compare baselines with
     files: dict[str, Path]  # the reports to write, by the names in `options.FILES`
 
 
@@ -82,6 +83,7 @@ def read_settings(config: pytest.Config) -> Settings:
         table=table,
         depth=depth,
         trim=config.getoption("flop_budget_trim"),
+        base=config.getoption("flop_budget_base") or None,
         files=_files(config),
     )
 

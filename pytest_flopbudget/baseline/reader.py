@@ -47,10 +47,19 @@ def read(file: Path, shown: str) -> Baseline | None:
     if len(content) > nodes.MAX_BYTES:
         found = max(len(content), status.st_size)
         raise BaselineError(f"{shown}: expected at most {nodes.MAX_BYTES} bytes, found {found}")
+    return parse_bytes(content, shown)
+
+
+def parse_bytes(content: bytes, file: str) -> Baseline:
+    """Parse the content of a baseline.
+
+    Raises:
+        BaselineError: it is not valid.
+    """
     try:
-        return parse(content.decode("utf-8"), shown)
+        return parse(content.decode("utf-8"), file)
     except UnicodeDecodeError as error:
-        sentence = f"{shown}: expected UTF-8, found something else at byte {error.start}"
+        sentence = f"{file}: expected UTF-8, found something else at byte {error.start}"
         raise BaselineError(sentence) from None
 
 

@@ -13,6 +13,7 @@ from pytest_flopbudget.metrics import METRICS
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from pytest_flopbudget.base import Base
     from pytest_flopbudget.result import Result, Run
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.verdict import MetricVerdict
@@ -29,6 +30,7 @@ def json_text(run: Run) -> str:
         "budgets": [_budget(result) for result in run.results],
         "errors": [codec.encode(one) for one in run.unjudged],
         "stale": list(run.stale),
+        "base": None if run.base is None else _base(run.base),
     }
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
@@ -56,6 +58,23 @@ def _settings(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _base(base: Base) -> dict[str, Any]:
+    changes = [
+        {
+            **codec.encode(change),
+            "before": _number(change.metric, change.before),
+            "after": _number(change.metric, change.after),
+        }
+        for change in base.raises
+    ]
+    return {
+        "ref": base.ref,
+        "commit": base.commit,
+        "raises": changes,
+        "errors": list(base.errors),
+    }
+
+
 def _budget(result: Result) -> dict[str, Any]:
     layers: dict[str, dict[str, Any]] = {}
     for verdict in result.judgement.layers:
@@ -77,18 +96,18 @@ def _budget(result: Result) -> dict[str, Any]:
 
 def _verdict(verdict: MetricVerdict) -> dict[str, Any]:
     """Give values in the units in which budgets are written: scalars, GFLOPs, milliseconds."""
-    metric = METRICS[verdict.metric]
-
-    def number(value: Fraction | None) -> int | float | None:
-        if value is None:
-            return None
-        shown = value / metric.scale
-        return int(shown) if shown.denominator == 1 else float(shown)
-
     return {
-        "measured": number(verdict.measured),
-        "baseline": number(verdict.baseline),
-        "budget": number(verdict.budget),
+        "measured": _number(verdict.metric, verdict.measured),
+        "baseline": _number(verdict.metric, verdict.baseline),
+        "budget": _number(verdict.metric, verdict.budget),
         "verdict": codec.encode(verdict.verdict),
         "reason": verdict.reason,
     }
+
+
+def _number(metric: str | None, value: Fraction | None) -> int | float | None:
+    """Give a value in the unit in which it is shown."""
+    if metric is None or value is None:
+        return None
+    shown = value / METRICS[metric].scale
+    return int(shown) if shown.denominator == 1 else float(shown)

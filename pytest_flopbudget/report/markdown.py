@@ -15,6 +15,7 @@ from pytest_flopbudget.report.columns import counted
 from pytest_flopbudget.report.failure import explanation, hint, pair
 from pytest_flopbudget.report.layers import layer_table
 from pytest_flopbudget.report.marks import code, command, fenced, folded, table
+from pytest_flopbudget.report.raises import raise_lines
 from pytest_flopbudget.report.terminal import outcome_lines, stale_lines
 from pytest_flopbudget.text import named, shortened
 from pytest_flopbudget.verdict import Verdict
@@ -38,7 +39,8 @@ CONVENTION = (
 def markdown_text(run: Run, limit: int = COMMENT_LIMIT) -> str:
     """Write the report of a whole run in at most `limit` bytes of UTF-8."""
     results = worst_first(run.results)
-    head = [_heading(run), *_errors(run.unjudged)]
+    raised = [] if run.base is None else [fenced(raise_lines(run.base))]
+    head = [_heading(run), *raised, *_errors(run.unjudged)]
     foot = [*_notes(run), _footer(results)]
     room = limit - sum(map(_size, head + foot))
     rows = _table(results, room // 2)

@@ -80,7 +80,7 @@ def outcome_lines(settings: Settings, results: Sequence[Result], errors: int = 0
     verdicts = Counter(result.judgement.verdict for result in results)
     words = [f"{verdicts[word]} {word.text}" for word in Verdict if verdicts[word]]
     words += [counted(errors, "error")] if errors else []
-    yield f"{counted(len(results) + errors, 'budget')}: {', '.join(words)}"
+    yield f"{counted(len(results) + errors, 'budget')}: {', '.join(words) or 'none judged'}"
     yield from _ignored_lines(results)
     if verdicts[Verdict.IMPROVED] and not settings.update:
         yield f"  to keep what improved: {_keeping_command(results)}"

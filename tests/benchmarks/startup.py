@@ -4,7 +4,7 @@ Collects one empty test with and without the plugin, in alternating processes an
 plugin turned off, so that none of them has imported already what this one needs. Bytecode is kept
 in the temporary folder, as it is kept beside the modules on a user's machine.
 """
-# ruff: noqa: S603, T201 - a script that starts pytest and prints what it saw
+# ruff: noqa: T201 - a script that starts pytest and prints what it saw
 
 from __future__ import annotations
 

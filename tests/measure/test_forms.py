@@ -241,5 +241,5 @@ print([name for name in ("sympy", "torch._dynamo") if name in sys.modules])
 def test_a_first_profile_imports_no_compiler(imports: str, model: str, shape: str) -> None:
     program = PROGRAM.format(imports=imports, model=model, shape=shape)
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr

@@ -37,9 +37,7 @@ def test_a_free_turn_is_had(tmp_path: Path) -> None:
 def other(tmp_path: Path) -> subprocess.Popen[str]:
     """Another process that has its turn."""
     command = [sys.executable, "-c", HOLD, str(tmp_path)]  # this very interpreter
-    process = subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "mine\n"
     with process:

@@ -33,8 +33,10 @@ def report(*found: Result, **more: Any) -> Any:
 
 def test_the_report_of_a_run() -> None:
     whole = report(result(profile(), baseline()))
-    assert list(whole) == ["format", "settings", "environment", "budgets", "errors", "stale"]
+    keys = ["format", "settings", "environment", "budgets", "errors", "stale", "base"]
+    assert list(whole) == keys
     assert (whole["format"], whole["stale"], len(whole["budgets"])) == (1, ["old.yaml"], 1)
+    assert whole["base"] is None
     assert report()["budgets"] == []
 
 

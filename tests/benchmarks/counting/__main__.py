@@ -1,5 +1,5 @@
 """Starts the measurements one after the other and prints a table for each part."""
-# ruff: noqa: S603, T201 - a script that starts processes and prints what it saw
+# ruff: noqa: T201 - a script that starts processes and prints what it saw
 
 from __future__ import annotations
 
