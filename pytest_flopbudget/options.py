@@ -91,6 +91,11 @@ OPTIONS = (
     ),
     Option("table", "WHICH", "per-layer tables in the terminal: failed, all, none (failed)"),
     Option("depth", "N", "depth of the layers shown (2)"),
+    Option(
+        "github",
+        "WHEN",
+        "annotations, step summary and folded tables of GitHub Actions: auto, on, off (auto)",
+    ),
 )
 FILES = {  # `--flop-budget-NAME FILE`, without an ini twin
     "json": "write the report as JSON",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_flopbudget.base import Base
@@ -92,4 +92,5 @@ class Run:
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...] = ()
     stale: tuple[str, ...] = ()  # baselines whose test is gone, relative to the budget folder
+    places: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # file, line of tests
     base: Base | None = None  # the commit that baselines are compared with, if any

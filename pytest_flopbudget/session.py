@@ -15,13 +15,16 @@ from pytest_flopbudget.items import clash
 from pytest_flopbudget.names import inside
 from pytest_flopbudget.report import terminal
 from pytest_flopbudget.report.files import write_reports
+from pytest_flopbudget.report.github import annotation_lines, append_summary
 from pytest_flopbudget.report.raises import raise_lines
 from pytest_flopbudget.result import Outcome, Result, Run, Unjudged
+from pytest_flopbudget.text import visible
 
 if TYPE_CHECKING:
     from pytest_flopbudget.base import Base
     from pytest_flopbudget.settings import Settings
 
+ANNOTATES_FAILURES = "pytest_github_actions_annotate_failures"  # a plugin that does it as well
 ATTRIBUTE = "flop_budget"  # of a test report, on its way from a worker to the controller
 
 
@@ -49,13 +52,17 @@ class Session:
         self._claimed_twice: set[str] = set()  # paths of baselines
         self._changes: list[tuple[Result, Change]] = []
         self._stale: list[str] = []
+        self._places: dict[str, tuple[str, int | None]] = {}  # file and line of each test
         self._base: Base | None = None
+        self._complaints: list[str] = []  # about what decides nothing
         self._errors: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, ATTRIBUTE):
             outcome = codec.decode(Outcome, getattr(report, ATTRIBUTE))
             self._outcomes[outcome.test] = outcome
+            file, line, _ = report.location
+            self._places[outcome.test] = (file, None if line is None else line + 1)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -70,6 +77,8 @@ class Session:
         if settings.base is not None:
             self._base = compare_with(settings.base, settings)
         self._errors += write_reports(self._run)
+        if settings.github and (complaint := append_summary(self._run)):
+            self._complaints.append(complaint)
         trimmed = settings.update and settings.trim
         stale = "stale" in settings.terms.fail_on and bool(self._stale) and not trimmed
         failed = bool(self._errors) or stale
@@ -96,9 +105,15 @@ class Session:
         lines += terminal.stale_lines(settings, self._stale)
         lines += [] if self._base is None else raise_lines(self._base)
         for line in lines:
-            terminalreporter.write_line(line)
+            terminalreporter.write_line(visible(line))  # names come from tests and models
         for error in self._errors:
             terminalreporter.write_line(error, red=True)
+        for complaint in self._complaints:
+            terminalreporter.write_line(complaint, yellow=True)
+        if settings.github:
+            annotated = terminalreporter.config.pluginmanager.hasplugin(ANNOTATES_FAILURES)
+            for line in annotation_lines(self._run, failures=not annotated):
+                terminalreporter.write_line(line)
 
     @property
     def _run(self) -> Run:
@@ -107,6 +122,7 @@ class Session:
             results=tuple(self._results),
             unjudged=tuple(self._unjudged),
             stale=tuple(self._stale),
+            places=self._places,
             base=self._base,
         )
 

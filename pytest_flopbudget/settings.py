@@ -28,6 +28,7 @@ PARSERS: dict[str, values.Parser] = {
     "ignore_ops": values.operators,
     "table": values.choice(*values.TABLES),
     "depth": values.whole(0),
+    "github": values.choice(*values.GITHUB),
 }
 
 
@@ -40,6 +41,7 @@ class Settings:
 
     judge: bool
     update: bool
+    root: Path  # the rootdir
     directory: Path  # absolute
     shown_directory: str  # relative to the rootdir where it lies in there
     terms: Terms  # before any marker
@@ -48,6 +50,7 @@ class Settings:
     adds_latency: bool  # the command line asks for latency by name
     table: str
     depth: int
+    github: bool  # speak to GitHub Actions
     trim: bool  # remove stale baselines
     base: str | None  # the commit to compare baselines with
     files: dict[str, Path]  # the reports to write, by the names in `options.FILES`
@@ -65,11 +68,14 @@ def read_settings(config: pytest.Config) -> Settings:
     tolerance = value.pop("tolerance", {})
     directory = config.rootpath / value.pop("dir", "budgets")
     table, depth = value.pop("table", "failed"), value.pop("depth", 2)
+    github = value.pop("github", "auto")
+    there = os.environ.get("GITHUB_ACTIONS") == "true"
     if config.getoption("flop_budget_trim") and not config.getoption("update_budgets"):
         raise SettingsError("`--flop-budget-trim`: expected `--update-budgets` as well, found none")
     return Settings(
         judge=config.getoption("flop_budget"),
         update=config.getoption("update_budgets"),
+        root=config.rootpath,
         directory=directory,
         shown_directory=Path(os.path.relpath(directory, config.rootpath)).as_posix(),
         terms=Terms(**value).with_tolerance(tolerance),
@@ -82,6 +88,7 @@ def read_settings(config: pytest.Config) -> Settings:
         adds_latency="metrics" in typed and "latency" in value["metrics"],
         table=table,
         depth=depth,
+        github=github == "on" or (github == "auto" and there),
         trim=config.getoption("flop_budget_trim"),
         base=config.getoption("flop_budget_base") or None,
         files=_files(config),

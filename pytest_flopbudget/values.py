@@ -18,6 +18,7 @@ from pytest_flopbudget.metrics import METRICS, Metric
 
 ENGINES = ("dispatch", "thop", "yolov5")
 MODES = ("inference", "training")
+GITHUB = ("auto", "on", "off")
 TABLES = ("failed", "all", "none")
 FAIL_ON = ("improved", "stale", "not_compared", "inconclusive")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "npu", "privateuseone")

@@ -218,6 +218,7 @@ def settings(**more: Any) -> Settings:
     known = {
         "judge": True,
         "update": False,
+        "root": Path("/home/shop"),
         "directory": Path("/home/shop/budgets"),
         "shown_directory": "budgets",
         "terms": terms(),
@@ -225,6 +226,7 @@ def settings(**more: Any) -> Settings:
         "adds_latency": False,
         "table": "failed",
         "depth": 2,
+        "github": False,
         "trim": False,
         "files": {},
     }

@@ -14,6 +14,7 @@ from pytest_flopbudget.report.causes import blamed, causes
 from pytest_flopbudget.report.changes import earlier
 from pytest_flopbudget.report.columns import aligned, counted
 from pytest_flopbudget.report.layers import layer_table
+from pytest_flopbudget.report.workflow import group
 from pytest_flopbudget.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pytest_flopbudget.result import Result
     from pytest_flopbudget.settings import Settings
     from pytest_flopbudget.verdict import MetricVerdict
+
+
+LONG_TABLE = 20  # lines from which a log is better without it
 
 
 def header_lines(settings: Settings) -> list[str]:
@@ -59,9 +63,10 @@ def table_lines(settings: Settings, results: Sequence[Result], width: int) -> It
     every = settings.table == "all"
     for result in results:
         if every or (settings.table == "failed" and result.judgement.failing):
+            table = layer_table(result.profile, settings.depth, width=None if every else width)
+            folds = settings.github and len(table) > LONG_TABLE
             yield ""
-            yield result.title
-            yield from layer_table(result.profile, settings.depth, width=None if every else width)
+            yield from group(result.title, table) if folds else (result.title, *table)
 
 
 def improvement_lines(results: Sequence[Result]) -> Iterator[str]:
