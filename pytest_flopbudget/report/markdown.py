@@ -13,6 +13,7 @@ from pytest_flopbudget.report.causes import causes
 from pytest_flopbudget.report.changes import changed, earlier, worst_first
 from pytest_flopbudget.report.columns import counted
 from pytest_flopbudget.report.failure import explanation, hint, pair
+from pytest_flopbudget.report.json import environment
 from pytest_flopbudget.report.layers import layer_table
 from pytest_flopbudget.report.marks import code, command, fenced, folded, table
 from pytest_flopbudget.report.raises import raise_lines
@@ -193,8 +194,10 @@ def _footer(results: Iterable[Result]) -> str:
         for r in results
         if r.profile.environment is not None
     )
-    environments = [f"Timed on {code(key)}." for key in list(measured)[:3]]
-    return f"<sub>{' '.join([CONVENTION, *environments])}</sub>"
+    ran = environment()
+    said = [CONVENTION, f"Measured with Python {ran['python']}, torch {ran['torch']}."]
+    said += [f"Timed on {code(key)}." for key in list(measured)[:3]]
+    return f"<sub>{' '.join(said)}</sub>"
 
 
 def _more(number: int, noun: str = "") -> list[str]:

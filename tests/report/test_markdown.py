@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,7 +110,10 @@ def test_golden() -> None:
     ]
     text = markdown_text(run(*found, stale=("tests/test_gone/test_gone.yaml",)))
     assert_whole(text)
-    assert_golden("report.md", text.split("\n"))
+    *lines, foot = text.rstrip("\n").split("\n")
+    assert_golden("report.md", lines)
+    assert foot.startswith("<sub>One multiply-add is 2 FLOPs; ")
+    assert f" torch {version('torch')}. Timed on `cpu, Intel Xeon 6960P, 2 cores, " in foot
 
 
 def test_a_run_without_a_budget_does_not_look_green() -> None:
