@@ -77,8 +77,8 @@ class Session:
         if settings.base is not None:
             self._base = compare_with(settings.base, settings)
         self._errors += write_reports(self._run)
-        if settings.github and (complaint := append_summary(self._run)):
-            self._complaints.append(complaint)
+        if settings.github and not session.config.option.collectonly:
+            self._complaints += append_summary(self._run)
         trimmed = settings.update and settings.trim
         stale = "stale" in settings.terms.fail_on and bool(self._stale) and not trimmed
         failed = bool(self._errors) or stale

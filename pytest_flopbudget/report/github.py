@@ -50,21 +50,21 @@ def annotation_lines(run: Run, *, failures: bool = True) -> Iterator[str]:
         yield from _commands("warning", _raises(run.base, run), "more budgets are raised")
 
 
-def append_summary(run: Run) -> str:
+def append_summary(run: Run) -> list[str]:
     """Append the report to the summary of the step; return what went wrong."""
     name = os.environ.get("GITHUB_STEP_SUMMARY")
     if not name:
-        return ""
+        return []
     file = Path(name)
     try:
         room = SUMMARY_LIMIT - (file.stat().st_size if file.exists() else 0)
         if room < COMMENT_LIMIT:
-            return "the summary of this step is full: nothing was added to it"
+            return ["the summary of this step is full: nothing was added to it"]
         with file.open("a", encoding="utf-8") as stream:
             stream.write(markdown_text(run, room))
     except OSError as error:
-        return f"the summary of this step cannot be written: {error.strerror}"
-    return ""
+        return [f"the summary of this step cannot be written: {error.strerror}"]
+    return []
 
 
 def _commands(level: str, found: list[Annotation], more: str) -> Iterator[str]:

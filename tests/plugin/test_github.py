@@ -146,6 +146,12 @@ def test_the_summary_is_appended(runner: Project, size: int, head: str) -> None:
     assert summary(runner).startswith(f"before\n### {head} 1 compute budget")
 
 
+def test_a_collection_adds_nothing(runner: Project) -> None:
+    runner.sized(1)
+    runner.judge("--collect-only")
+    assert not (runner.root / "summary.md").exists()
+
+
 def test_a_full_summary_is_left_alone(runner: Project) -> None:
     runner.sized(1)
     runner.update()
