@@ -92,5 +92,18 @@ class Run:
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...] = ()
     stale: tuple[str, ...] = ()  # baselines whose test is gone, relative to the budget folder
+    errors: tuple[str, ...] = ()  # of the run itself, such as a name that two tests claim
     places: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # file, line of tests
     base: Base | None = None  # the commit that baselines are compared with, if any
+
+    @property
+    def stale_fails(self) -> bool:
+        """Tell whether stale baselines fail the run: they were neither accepted nor removed."""
+        trimmed = self.settings.update and self.settings.trim
+        return "stale" in self.settings.terms.fail_on and bool(self.stale) and not trimmed
+
+    @property
+    def fails(self) -> bool:
+        """Tell whether anything that this plugin found makes the run fail."""
+        failing = any(result.judgement.failing for result in self.results)
+        return bool(failing or self.unjudged or self.errors or self.stale_fails)

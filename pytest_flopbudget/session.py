@@ -79,9 +79,7 @@ class Session:
         self._errors += write_reports(self._run)
         if settings.github and not session.config.option.collectonly:
             self._complaints += append_summary(self._run)
-        trimmed = settings.update and settings.trim
-        stale = "stale" in settings.terms.fail_on and bool(self._stale) and not trimmed
-        failed = bool(self._errors) or stale
+        failed = self._errors or self._run.stale_fails
         if failed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -122,6 +120,7 @@ class Session:
             results=tuple(self._results),
             unjudged=tuple(self._unjudged),
             stale=tuple(self._stale),
+            errors=tuple(self._errors),
             places=self._places,
             base=self._base,
         )

@@ -43,7 +43,8 @@ def annotation_lines(run: Run, *, failures: bool = True) -> Iterator[str]:
     """
     if failures:
         failing = [result for result in run.results if result.judgement.failing]
-        errors = [_error(one, run) for one in run.unjudged]
+        errors = [Annotation("flop budgets", error, None, None) for error in run.errors]
+        errors += [_error(one, run) for one in run.unjudged]
         errors += [_failure(result, run) for result in worst_first(failing)]
         yield from _commands("error", errors, "more budgets failed")
     if run.base is not None:

@@ -20,12 +20,13 @@ from pytest_flopbudget.text import named, shortened
 from pytest_flopbudget.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from pytest_flopbudget.result import Result, Run, Unjudged
+    from pytest_flopbudget.result import Result, Run
 
 COMMENT_LIMIT = 65_535  # what a comment of GitHub takes, in bytes to be on the safe side
 SHOWN_ERRORS = 10
+LONGEST_ERROR = 400
 SHOWN_LINES = 20
 CONVENTION = (
     "One multiply-add is 2 FLOPs; element-wise operators, reductions, norms and pooling are 0."
@@ -36,7 +37,7 @@ def markdown_text(run: Run, limit: int = COMMENT_LIMIT) -> str:
     """Write the report of a whole run in at most `limit` bytes of UTF-8."""
     results = worst_first(run.results)
     raised = [] if run.base is None else [fenced(raise_lines(run.base))]
-    head = [_heading(run), *raised, *_errors(run.unjudged)]
+    head = [_heading(run), *raised, *_errors(run)]
     foot = [*_notes(run), _footer(results)]
     room = limit - sum(map(size, head + foot))
     table = budget_table(results, room // 2)
@@ -48,21 +49,21 @@ def _heading(run: Run) -> str:
     words = Counter(result.judgement.verdict for result in run.results)
     said = [f"{words[word]} {word.text}" for word in Verdict if words[word]]
     said += [counted(len(run.unjudged), "error")] if run.unjudged else []
-    failing = any(r.judgement.failing for r in run.results) or run.unjudged
     budgets = counted(len(run.results) + len(run.unjudged), "compute budget")
-    return (
-        f"### {'❌' if failing or not said else '✅'} {budgets}: {', '.join(said) or 'none judged'}"
-    )
+    mark = "❌" if run.fails or not said else "✅"
+    return f"### {mark} {budgets}: {', '.join(said) or 'none judged'}"
 
 
-def _errors(unjudged: Sequence[Unjudged]) -> Iterator[str]:
-    """List the calls that came to no verdict, each with the first line of what went wrong."""
-    if unjudged:
-        lines = [
-            f"{named(one.test)}: {shortened(one.error.partition(chr(10))[0], 400)}"
-            for one in unjudged[:SHOWN_ERRORS]
-        ]
-        yield fenced(["errors:", *lines, *_more(len(unjudged) - SHOWN_ERRORS)])
+def _errors(run: Run) -> Iterator[str]:
+    """List the calls that came to no verdict, and what else went wrong, a line each."""
+    calls = [f"{named(one.test)}: {_first_line(one.error)}" for one in run.unjudged]
+    found = [*map(_first_line, run.errors), *calls]
+    if found:
+        yield fenced(["errors:", *found[:SHOWN_ERRORS], *_more(len(found) - SHOWN_ERRORS)])
+
+
+def _first_line(error: str) -> str:
+    return shortened(error.partition("\n")[0], LONGEST_ERROR)
 
 
 def _notes(run: Run) -> Iterator[str]:

@@ -133,6 +133,17 @@ def test_errors_are_in_front() -> None:
     assert f"errors:\n{FILE}::test_x: ValueError: no\n```" in text
 
 
+def test_a_run_that_fails_as_a_whole_does_not_look_green() -> None:
+    green = result(profile(), baseline())
+    text = markdown_text(run(green, errors=("two tests claim one name\n\nhint: rename",)))
+    assert text.startswith("### ❌ 1 compute budget: 1 within\n")
+    assert "errors:\ntwo tests claim one name\n```" in text
+    stale = {"stale": ("gone.yaml",), "terms": terms(fail_on=("stale",))}
+    assert markdown_text(run(green, **stale)).startswith("### ❌ 1 compute budget: 1 within\n")
+    trimmed = {**stale, "update": True, "trim": True}
+    assert markdown_text(run(green, **trimmed)).startswith("### ✅ 1 compute budget: 1 within\n")
+
+
 def test_the_worst_is_first() -> None:
     found = [
         result(profile({"": ("Net", 1000 + by, 10)}), baseline({"": ("Net", 1000, 10)}), test=name)
