@@ -22,7 +22,7 @@ def code(text: str) -> str:
     GitHub makes no link of `@user`, `#1` or an address.
     """
     name = named(text)
-    if name and name == name.strip() and not set(name) & set("`|\\"):
+    if name and name == name.strip() and not set(name) & set("`|"):
         return f"`{name}`"
     return f"<code>{re.sub(r'[^0-9A-Za-z ]', _reference, name)}</code>"
 

@@ -91,7 +91,8 @@ def test_a_deleted_budget_folder(branch: Project) -> None:
     (branch.root / "budgets" / FILE).unlink()
     (branch.root / "budgets" / FILE).parent.rmdir()
     (branch.root / "budgets").rmdir()
-    assert [change["kind"] for change in base(branch)["raises"]] == ["deleted"]
+    found = [(change["kind"], change["file"]) for change in base(branch)["raises"]]
+    assert found == [("deleted", FILE)]
 
 
 def test_a_folder_with_odd_characters_below_the_root_of_the_repository(

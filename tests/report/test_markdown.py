@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from pytest_flopbudget.report.markdown import COMMENT_LIMIT, markdown_text
 from pytest_flopbudget.result import Unjudged, Update
+from pytest_flopbudget.text import named as shown_name
 from tests.plugin.golden import assert_golden
 from tests.strategies import (
     NET,
@@ -43,6 +45,8 @@ HOSTILE = (
     "</script><script>alert(1)</script>",
     "</details></code><img src=x onerror=alert(1)>",
     "`a` ``b`` ```\n```",
+    "a`b",
+    "`````",
     "a|b\\|c\\\\|d",
     "a\nb\r\n| c |\n\n# d",
     "%0A::error::x",
@@ -80,6 +84,7 @@ def assert_whole(text: str) -> None:
     html = [t.content.strip() for t in tokens if t.type.startswith("html")]
     assert {tag for tag in html if tag not in OURS} <= {FOLD}
     assert html.count(FOLD) == html.count("</details>")
+    assert html[-2:] == ["<sub>", "</sub>"]  # no fence stays open to the end
     assert html.count("<code>") == html.count("</code>")
     assert [t.type for t in tokens].count("table_open") <= 1
     rows = [t for t in tokens if t.type in ("tr_open", "td_open", "th_open")]
@@ -183,6 +188,24 @@ def test_hostile_names_stay_names(name: str) -> None:
     assert {t.tag for t in tokens_of(text) if t.type == "heading_open"} == {"h3", "h4"}
     for line in commands_of(text):
         assert shlex.split(line)[:2] == ["pytest", "--update-budgets"]
+
+
+def seen(text: str) -> list[str]:
+    """Return what the headings of sections and the second cells of rows say."""
+    blocks = MarkdownIt("commonmark").enable("table").parse(text)
+    said = []
+    for opening, inline in pairwise(blocks):
+        if opening.tag in ("h4", "td") and inline.type == "inline":
+            texts = [t.content for t in inline.children or () if t.type != "html_inline"]
+            said.append("".join(texts))
+    return said
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_reader_sees_the_name(name: str) -> None:
+    found = seen(markdown_text(run(named(name))))
+    title = shown_name(f"{FILE}::{name}")
+    assert (found[1], found[-1]) == (title, f"{title}: exceeded")
 
 
 @settings(max_examples=50)
