@@ -23,7 +23,7 @@ LEAST_WARM_UP, MOST_WARM_UP = 3, 20  # calls
 WARM = 0.05  # a call that is faster than all before by no more than this found the model warm
 WARM_UP_SHARE = 0.1  # of the time limit
 LAYER_ROUNDS, MOST_LAYER_ROUNDS = 9, 100
-LAYERS_FOR = 0.05  # share of the time limit, for more than the least rounds of layers
+LAYERS_FOR = 0.02  # share of the time limit, for more than the least rounds of layers
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
 NO_TURN = "other processes timed models all the time, so this one had no turn of its own"
 
