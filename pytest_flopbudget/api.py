@@ -35,12 +35,14 @@ def profile_model(
         engine: `dispatch` counts the operators that run; `thop` gives twice the MACs that the
             installed THOP counts; `yolov5` is THOP by the rules of YOLOv5's published tables.
         mode: `inference`, or `training` for forward and backward.
-        device: where to time, as in `torch.device`, or `auto`; where the model is if `None`.
-        metrics: any of `params`, `gflops`, `latency`.
+        device: where to time and to measure memory, as in `torch.device`, or `auto`; where the
+            model is if `None`.
+        metrics: any of `params`, `gflops`, `latency`, `memory`.
         threads: intra-op threads on the CPU while timing.
 
     Returns:
         The profile: FLOPs count a multiply-add as two, latency is in milliseconds.
+            `memory_bytes` is the peak of what the call allocates beyond the model and its inputs.
 
     Raises:
         SettingsError: an argument has an unknown value.

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pytest_flopbudget.terms import Terms
 
 NO_ENTRY = "no entry for this environment"
-ADD_ENTRY = f"{UPDATE} --flop-budget-metrics latency"
 
 
 def check_same(profile: ModelProfile, baseline: Baseline) -> None:
@@ -48,7 +47,7 @@ def stored_value(
         value = baseline.total.get(metric.field)
         return None if value is None else Fraction(value)
     entry = baseline.latency.get(profile.environment.key) if profile.environment else None
-    return None if entry is None else Fraction(str(entry.times["total_ms"]))
+    return None if entry is None else entry.figure(metric)
 
 
 def comparable(
@@ -59,21 +58,33 @@ def comparable(
         return None, "no baseline"
     if metric.exact:
         return stored_value(metric, profile, baseline), "not in the baseline"
-    return comparable_latency(profile.environment, baseline)
+    return comparable_in(profile.environment, metric, baseline)
 
 
-def comparable_latency(
-    environment: Environment | None, baseline: Baseline
+def comparable_in(
+    environment: Environment | None, metric: Metric, baseline: Baseline
 ) -> tuple[Fraction | None, str]:
-    """Find the latency in milliseconds that an environment is compared with, or why not."""
+    """Find the latency or memory that an environment is compared with, or why not."""
     entry = None if environment is None else baseline.latency.get(environment.key)
     if environment is None or entry is None:
         return None, NO_ENTRY
+    if entry.figure(metric) is None:
+        return None, f"no {metric.label} in the entry of this environment"
     if entry.torch != environment.torch:
         return None, f"measured with torch {entry.torch}, this is {environment.torch}"
     if entry.flops is not None and entry.flops != baseline.total.get("flops", entry.flops):
         return None, "measured before the last accepted change"
-    return Fraction(str(entry.times["total_ms"])), ""
+    return entry.figure(metric), ""
+
+
+def remedy_of(metric: Metric, reason: str) -> str:
+    """Return the options of pytest that make a metric comparable, or that accept its value."""
+    return adding(metric) if reason == NO_ENTRY else UPDATE
+
+
+def adding(metric: Metric) -> str:
+    """Return the options that add an entry of this environment: the metric is named in them."""
+    return f"{UPDATE} --flop-budget-metrics {metric.key}"
 
 
 def limits(metric: Metric, stored: Fraction | None, terms: Terms) -> list[Fraction]:
@@ -86,5 +97,5 @@ def latency_budget(
     environment: Environment, baseline: Baseline | None, terms: Terms
 ) -> Fraction | None:
     """Find the largest latency, in milliseconds, that passes in an environment, if there is one."""
-    stored = None if baseline is None else comparable_latency(environment, baseline)[0]
+    stored = None if baseline is None else comparable_in(environment, LATENCY, baseline)[0]
     return min(limits(LATENCY, stored, terms), default=None)

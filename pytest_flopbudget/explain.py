@@ -8,6 +8,8 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget.metrics import LATENCY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -46,10 +48,11 @@ class LayerChange:
 
 def changes(metric: Metric, profile: ModelProfile, baseline: Baseline) -> list[LayerChange]:
     """List the layers whose cost changed: the largest growth first, then the largest saving."""
-    if metric.key == "latency":
-        found = _latency_changes(profile, baseline)
-    else:
+    found: Iterable[LayerChange] = ()  # of memory, no layer is stored
+    if metric.exact:
         found = _cost_changes(metric, profile, baseline)
+    elif metric is LATENCY:
+        found = _latency_changes(profile, baseline)
     return sorted((c for c in found if c.growth), key=lambda c: (c.growth < 0, -abs(c.growth)))
 
 

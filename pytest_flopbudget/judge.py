@@ -7,12 +7,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.comparison import (
-    ADD_ENTRY,
-    NO_ENTRY,
     check_same,
     comparable,
     hidden,
     limits,
+    remedy_of,
 )
 from pytest_flopbudget.judge_layers import judge_each, judge_named, named_layers
 from pytest_flopbudget.metrics import LATENCY, METRICS
@@ -64,7 +63,7 @@ def _judge_total(
     if (unknown := _unknown(metric, profile, terms)) is not None:
         return unknown
     stored, reason = comparable(metric, profile, baseline)
-    remedy = ADD_ENTRY if reason == NO_ENTRY else UPDATE
+    remedy = remedy_of(metric, reason)
     bounds = limits(metric, stored, terms)
     if not bounds:
         missing = metric.exact or baseline is None

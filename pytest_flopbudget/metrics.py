@@ -15,7 +15,7 @@ Number = int | float | Fraction
 class Metric:
     """One thing that a budget can limit.
 
-    Values are kept in base units (scalars, FLOPs, milliseconds); `scale` base units are one
+    Values are kept in base units (scalars, FLOPs, milliseconds, bytes); `scale` base units are one
     unit as it is shown and stored.
     """
 
@@ -101,8 +101,20 @@ LATENCY = Metric(
     exact=False,
     tolerance=Decimal("0.25"),
 )
+MEMORY = Metric(
+    key="memory",
+    field="memory_bytes",
+    stored="memory_mb",
+    ceiling="max_memory_mb",
+    label="memory",
+    unit="MB",
+    scale=10**6,
+    decimals=2,
+    exact=False,
+    tolerance=Decimal("0.05"),
+)
 
-METRICS = {metric.key: metric for metric in (PARAMS, GFLOPS, LATENCY)}
+METRICS = {metric.key: metric for metric in (PARAMS, GFLOPS, LATENCY, MEMORY)}
 CEILINGS = {metric.ceiling: metric for metric in METRICS.values()}
 
 

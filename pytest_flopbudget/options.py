@@ -58,7 +58,7 @@ OPTIONS = (
     Option(
         "metrics",
         "LIST",
-        "what is measured, judged and updated (params,gflops,latency)",
+        "what is measured, judged and updated, also memory (params,gflops,latency)",
         is_list=True,
     ),
     Option(
@@ -73,7 +73,7 @@ OPTIONS = (
     Option(
         "tolerance",
         "LIST",
-        "allowed growth per metric (params=0,gflops=0,latency=25%%)",
+        "allowed growth per metric (params=0,gflops=0,latency=25%%,memory=5%%)",
         is_list=True,
     ),
     Option(

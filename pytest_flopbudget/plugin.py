@@ -33,8 +33,9 @@ ASKED: pytest.StashKey[FlopBudget] = pytest.StashKey()  # of a test that has the
 CLASH = pytest.StashKey[FlopBudgetError]()
 SKIP = "a compute budget: judge it with `pytest --flop-budget`, write it with `--update-budgets`"
 MARKER = (
-    f"{NAME}(name, metrics, max_params, max_gflops, max_latency_ms, tolerance, layers, mode, "
-    "engine, device, threads): how the compute budgets of a test are measured and judged"
+    f"{NAME}(name, metrics, max_params, max_gflops, max_latency_ms, max_memory_mb, tolerance, "
+    "layers, mode, engine, device, threads): how the compute budgets of a test are measured and "
+    "judged"
 )
 
 

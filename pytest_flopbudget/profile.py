@@ -22,14 +22,14 @@ class Plan:
     metrics: tuple[str, ...] = ("params", "gflops")
     engine: str = "dispatch"
     mode: str = "inference"
-    device: str | None = None  # where to time; where the model is, if there is none
+    device: str | None = None  # where to run it for real; where the model is, if there is none
     threads: int = 1  # intra-op, while timing on the CPU
     time_limit: float = 10.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What a latency depends on."""
+    """What latency and memory depend on."""
 
     device: str  # its type: cpu, cuda, mps, ...
     hardware: str  # the CPU or GPU model
@@ -94,7 +94,7 @@ class LayerProfile:
     own_forward_latency_ms: float | None = None
     backward_latency_ms: float | None = None
     own_backward_latency_ms: float | None = None
-    memory_bytes: int | None = None
+    memory_bytes: int | None = None  # the peak of a call, beyond what was alive before it
     input_shapes: tuple[Shape, ...] = ()  # of the first call
     output_shapes: tuple[Shape, ...] = ()
 
@@ -138,7 +138,7 @@ class ModelProfile:
     compile_ms: float | None = None  # of the first call of a compiled model
     load_average: float | None = None  # processes that wanted a core in the minute before
     doubt: str = ""  # why a latency over its budget is not to be believed
-    memory_bytes: int | None = None
+    memory_bytes: int | None = None  # the peak of the call, beyond model and inputs
     layers: tuple[LayerProfile, ...] = ()
     uncounted: tuple[Uncounted, ...] = ()
     unused: tuple[str, ...] = ()  # parameters that no operator read

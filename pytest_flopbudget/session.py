@@ -167,7 +167,7 @@ class Session:
                 result.profile,
                 result.terms,
                 result.test,
-                adds_latency=self._settings.adds_latency,
+                adds_entry=self._settings.adds_entry,
             )
             did = change(old, new)
             if did is not Change.UNCHANGED:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget import values
 from pytest_flopbudget.errors import SettingsError
+from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.options import FILES, OPTIONS, Option
 from pytest_flopbudget.terms import Terms
 
@@ -47,7 +48,7 @@ class Settings:
     terms: Terms  # before any marker
     pinned: tuple[str, ...]  # marker arguments that the command line overrides
     typed: tuple[str, ...]  # options of the command line that an update needs as well
-    adds_latency: bool  # the command line asks for latency by name
+    adds_entry: bool  # the command line names a metric that each environment has an entry of
     table: str
     depth: int
     github: bool  # speak to GitHub Actions
@@ -85,7 +86,7 @@ def read_settings(config: pytest.Config) -> Settings:
             for option in OPTIONS
             if option.name in typed & UPDATING
         ),
-        adds_latency="metrics" in typed and "latency" in value["metrics"],
+        adds_entry="metrics" in typed and any(not METRICS[key].exact for key in value["metrics"]),
         table=table,
         depth=depth,
         github=github == "on" or (github == "auto" and there),

@@ -135,6 +135,11 @@ def timed(spec: Mapping[str, Costs] = NET, latency_ms: float = 100.0, **more: An
     return profile(spec, **{**known, "environment": ENVIRONMENT, **more})
 
 
+def weighed(memory_bytes: int = 1_000_000, **more: Any) -> ModelProfile:
+    """Build a profile whose memory was measured in the usual environment, and nothing else."""
+    return profile(**{"memory_bytes": memory_bytes, "environment": ENVIRONMENT, **more})
+
+
 def baseline(spec: Mapping[str, Costs] = NET, **more: Any) -> Baseline:
     """Build a baseline of a model with these own costs."""
     total = {"params": sum(c[1] for c in spec.values()), "flops": sum(c[2] for c in spec.values())}
@@ -223,7 +228,7 @@ def settings(**more: Any) -> Settings:
         "shown_directory": "budgets",
         "terms": terms(),
         "pinned": (),
-        "adds_latency": False,
+        "adds_entry": False,
         "table": "failed",
         "depth": 2,
         "github": False,
@@ -300,15 +305,19 @@ def baselines(draw: st.DrawFn) -> Baseline:
     )
 
 
-def entries() -> SearchStrategy[LatencyEntry]:
+@st.composite
+def entries(draw: st.DrawFn) -> LatencyEntry:
     """Generate what one environment measured, in inference or training mode."""
-    measured = st.lists(times(), min_size=1, max_size=1) | st.lists(times(), min_size=3, max_size=3)
-    return st.builds(
-        LatencyEntry,
-        torch=texts(),
-        flops=st.none() | counts(),
-        times=measured.map(lambda found: dict(zip(TIMES, found, strict=False))),
-        layers=st.dictionaries(paths(), times(), max_size=3),
+    memory = draw(st.none() | counts())
+    lengths = (1, 3) if memory is None else (0, 1, 3)
+    length = draw(st.sampled_from(lengths))
+    measured = draw(st.lists(times(), min_size=length, max_size=length))
+    return LatencyEntry(
+        torch=draw(texts()),
+        flops=draw(st.none() | counts()),
+        times=dict(zip(TIMES, measured, strict=False)),
+        memory_bytes=memory,
+        layers=draw(st.dictionaries(paths(), times(), max_size=3)) if measured else {},
     )
 
 

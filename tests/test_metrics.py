@@ -12,6 +12,7 @@ from pytest_flopbudget.metrics import (
     CEILINGS,
     GFLOPS,
     LATENCY,
+    MEMORY,
     METRICS,
     PARAMS,
     Metric,
@@ -33,6 +34,10 @@ def test_the_table() -> None:
             *("latency_ms", "total_ms", "max_latency_ms", "latency", "ms", 1, False),
             Decimal("0.25"),
         ),
+        "memory": (
+            *("memory_bytes", "memory_mb", "max_memory_mb", "memory", "MB", 10**6, False),
+            Decimal("0.05"),
+        ),
     }
 
 
@@ -43,7 +48,8 @@ def test_a_metric_is_known_wherever_it_is_named(metric: Metric) -> None:
     assert metric.field in ModelProfile.__dataclass_fields__
     assert metric.field in LayerProfile.__dataclass_fields__
     assert not metric.exact or f"own_{metric.field}" in LayerProfile.__dataclass_fields__
-    assert metric.stored in ({stored for stored, _ in COSTS.values()} if metric.exact else TIMES)
+    exact, noisy = {stored for stored, _ in COSTS.values()}, {*TIMES, "memory_mb"}
+    assert metric.stored in (exact if metric.exact else noisy)
 
 
 @pytest.mark.parametrize("metric", [m for m in METRICS.values() if m.exact], ids=lambda m: m.key)
@@ -70,6 +76,8 @@ def test_the_scale_of_a_metric_is_that_of_its_file(metric: Metric) -> None:
         (LATENCY, 1234.5, None, "1,234.50"),
         (LATENCY, 0.004, None, "0.00"),
         (LATENCY, None, None, "-"),
+        (MEMORY, 102_760_448, None, "102.76"),
+        (MEMORY, 8192, 6, "0.008192"),
     ],
 )
 def test_text(metric: Metric, value: Number | None, decimals: int | None, text: str) -> None:

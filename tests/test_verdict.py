@@ -1,6 +1,7 @@
 """Judging: a profile, a baseline and terms to verdicts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -30,10 +31,11 @@ from tests.strategies import (
     timed,
     tolerating,
     uncounted,
+    weighed,
     with_entry,
 )
 
-TIMED = terms("latency")
+TIMED, WEIGHED = terms("latency"), terms("memory")
 
 
 def one(key: str, value: int) -> ModelProfile:
@@ -185,6 +187,37 @@ def test_a_latency_ceiling_binds_with_and_without_an_entry(
     assert words(judge(timed(latency_ms=measured), known, agreed)) == {"latency": expected}
 
 
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (949_999, "improved"),
+        (950_000, "within"),
+        (1_000_000, "within"),
+        (1_050_000, "within"),
+        (1_050_001, "exceeded"),
+    ],
+)
+def test_memory_is_judged_by_its_tolerance_on_both_sides(measured: int, expected: str) -> None:
+    known = with_entry(memory_bytes=1_000_000)
+    assert words(judge(weighed(measured), known, WEIGHED)) == {"memory": expected}
+
+
+@pytest.mark.parametrize(
+    ("known", "measured", "expected"),
+    [
+        (baseline(), 500_000, "within"),
+        (baseline(), 500_001, "exceeded"),
+        (with_entry(memory_bytes=400_000), 420_001, "exceeded"),
+        (with_entry(memory_bytes=400_000, torch="2.12"), 500_000, "within"),
+    ],
+)
+def test_a_memory_ceiling_binds_with_and_without_an_entry(
+    known: Baseline, measured: int, expected: str
+) -> None:
+    agreed = terms("memory", ceilings={"memory": Fraction(500_000)})
+    assert words(judge(weighed(measured), known, agreed)) == {"memory": expected}
+
+
 def test_stored_latency_is_the_decimal_that_the_file_has() -> None:
     (verdict,) = judge(timed(latency_ms=1.0), with_entry(0.1), TIMED).metrics
     assert (verdict.baseline, verdict.budget) == (Fraction(1, 10), Fraction(1, 8))
@@ -218,6 +251,46 @@ def test_not_compared_has_a_reason_and_does_not_fail(
     judgement = judge(measured, known, TIMED)
     assert [(v.verdict, v.reason) for v in judgement.metrics] == [(Verdict.NOT_COMPARED, reason)]
     assert not judgement.failing
+
+
+NO_MEMORY = "no memory in the entry of this environment"
+ADD, UPDATE = "--update-budgets --flop-budget-metrics memory", "--update-budgets"
+
+
+@pytest.mark.parametrize(
+    ("measured", "known", "reason", "remedy"),
+    [
+        (weighed(), baseline(), NOT_ENTERED, ADD),
+        (weighed(), with_entry(), NO_MEMORY, UPDATE),
+        (
+            weighed(),
+            with_entry(memory_bytes=1, torch="2.12"),
+            "measured with torch 2.12, this is 2.13",
+            UPDATE,
+        ),
+        (
+            weighed(),
+            with_entry(memory_bytes=1, flops=1),
+            "measured before the last accepted change",
+            UPDATE,
+        ),
+        (profile(not_measured={"memory": "no such device"}), with_entry(), "no such device", ""),
+    ],
+)
+def test_memory_is_compared_as_latency_is(
+    measured: ModelProfile, known: Baseline, reason: str, remedy: str
+) -> None:
+    judgement = judge(measured, known, WEIGHED)
+    assert [(v.verdict, v.reason, v.remedy) for v in judgement.metrics] == [
+        (Verdict.NOT_COMPARED, reason, remedy)
+    ]
+    assert not judgement.failing
+
+
+def test_an_entry_of_memory_alone_has_no_latency() -> None:
+    alone = replace(entry(), times={}, memory_bytes=1)
+    (verdict,) = judge(timed(), baseline(latency={ENVIRONMENT.key: alone}), TIMED).metrics
+    assert verdict.reason == "no latency in the entry of this environment"
 
 
 def test_an_entry_that_names_no_count_is_compared() -> None:
@@ -483,7 +556,8 @@ def test_an_update_judges_uncounted_operators() -> None:
 
 def test_an_update_judges_nothing_else() -> None:
     judgement = judge_ceilings(timed(), terms(*METRICS, fail_on=("not_compared", "improved")))
-    assert words(judgement) == {"params": "within", "gflops": "within", "latency": "not_compared"}
+    noisy = dict.fromkeys(("latency", "memory"), "not_compared")
+    assert words(judgement) == {"params": "within", "gflops": "within", **noisy}
     assert not judgement.failing
 
 

@@ -16,6 +16,7 @@ from pytest_flopbudget.baseline.record import (
     stored_text,
 )
 from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.metrics import LATENCY, MEMORY
 from pytest_flopbudget.values import ENGINES, MODES
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("format", "test", "model", "inputs", "mode", "engine", "total", "own")
 OPTIONAL = ("thop", "ignored", "latency")
+MEMORY_ALONE = {"torch", "gflops", MEMORY.stored}  # the keys of an entry without latency
 FIELDS = {stored: (field, scale) for field, (stored, scale) in COSTS.items()}
 
 
@@ -105,12 +107,16 @@ def _latency(node: Node) -> dict[str, LatencyEntry]:
 
 
 def _entry(node: Node) -> LatencyEntry:
-    keys = node.mapping(["torch", "total_ms"], ["gflops", *TIMES[1:], "layers"])
+    written = node.entries().keys()
+    timed = MEMORY.stored not in written or not written <= MEMORY_ALONE
+    optional = ["gflops", *TIMES[1:], MEMORY.stored, "layers"]
+    keys = node.mapping(["torch", LATENCY.stored] if timed else ["torch"], optional)
     layers = keys["layers"].entries() if "layers" in keys else {}
     return LatencyEntry(
         torch=keys["torch"].text(),
         flops=keys["gflops"].number(10**9) if "gflops" in keys else None,
         times={key: _milliseconds(keys[key]) for key in TIMES if key in keys},
+        memory_bytes=keys[MEMORY.stored].number(MEMORY.scale) if MEMORY.stored in keys else None,
         layers={path: _milliseconds(layer) for path, layer in layers.items()},
     )
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
+from pytest_flopbudget.metrics import MEMORY
 from pytest_flopbudget.profile import is_below
+
+if TYPE_CHECKING:
+    from pytest_flopbudget.metrics import Metric
 
 FORMAT = 1
 COSTS = {  # field of a profile: (its key in the file, how many of it make one stored unit)
@@ -27,17 +33,23 @@ class OwnCost:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyEntry:
-    """What one environment measured."""
+    """What one environment measured: latency, memory or both."""
 
     torch: str  # major.minor
     flops: int | None  # that it was timed for
     times: dict[str, float]  # `total_ms`, in training mode `forward_ms` and `backward_ms`
+    memory_bytes: int | None = None
     layers: dict[str, float] = field(default_factory=dict)  # path: ms, its total
+
+    def figure(self, metric: Metric) -> Fraction | None:
+        """Return what is stored of a metric, in base units: the decimal that the file has."""
+        value = self.memory_bytes if metric is MEMORY else self.times.get(metric.stored)
+        return None if value is None else Fraction(str(value))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A stored profile: exact costs of the model and each layer, latency per environment."""
+    """A stored profile: exact costs of the model and each layer, the rest per environment."""
 
     test: str
     model: str

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.baseline.record import COSTS, Baseline, LatencyEntry, OwnCost
+from pytest_flopbudget.baseline.entries import with_entry
+from pytest_flopbudget.baseline.record import COSTS, Baseline, OwnCost
+from pytest_flopbudget.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_flopbudget.metrics import Number
     from pytest_flopbudget.profile import LayerProfile, ModelProfile
     from pytest_flopbudget.terms import Terms
 
 COSTS_OF = {"params": ("params",), "gflops": ("flops", "forward_flops", "backward_flops")}
-SHOWN_SHARE = 0.01  # a layer's part of the latency from which it is stored
 
 
 class Change(Enum):
@@ -31,11 +31,12 @@ class Change(Enum):
 
 
 def updated(
-    old: Baseline | None, profile: ModelProfile, terms: Terms, test: str, *, adds_latency: bool
+    old: Baseline | None, profile: ModelProfile, terms: Terms, test: str, *, adds_entry: bool
 ) -> Baseline:
     """Merge what was measured into a baseline; what was not keeps its stored value.
 
-    A baseline for other inputs, or another mode or engine, is started anew.
+    A baseline for other inputs, or another mode or engine, is started anew. A new one has the
+    entry of this environment; one that exists gets it only if `adds_entry`.
     """
     if old is not None and differences(old, profile):
         old = None
@@ -56,12 +57,7 @@ def updated(
         else _ignored(profile, terms),
         latency={} if old is None else dict(old.latency),
     )
-    measured_ms = None if profile.doubt else profile.latency_ms
-    if "latency" in terms.metrics and measured_ms is not None and profile.environment:
-        entry = _entry(new, profile, measured_ms, profile.environment.torch)
-        key, adds = profile.environment.key, adds_latency or old is None
-        new = _with_entry(new, key, entry, terms.tolerance["latency"], adds=adds)
-    return new
+    return with_entry(new, profile, terms, adds=adds_entry or old is None)
 
 
 def differences(baseline: Baseline, profile: ModelProfile) -> list[tuple[str, str, str]]:
@@ -86,15 +82,18 @@ def change(old: Baseline | None, new: Baseline) -> Change:
     return Change.TIGHTENED if any(after < before for before, after in pairs) else Change.CHANGED
 
 
-def _figures(old: Baseline, new: Baseline) -> Iterator[tuple[float, float]]:
+def _figures(old: Baseline, new: Baseline) -> Iterator[tuple[Number, Number]]:
     """Pair each figure of the old baseline with the new one, of the total and of each layer."""
     for cost in old.total.keys() & new.total.keys():
         yield old.total[cost], new.total[cost]
         for path in old.own.keys() & new.own.keys():
             yield old.own[path].costs.get(cost, 0), new.own[path].costs.get(cost, 0)
     for environment in old.latency.keys() & new.latency.keys():
-        entries = old.latency[environment], new.latency[environment]
-        yield entries[0].times["total_ms"], entries[1].times["total_ms"]
+        for metric in METRICS.values():
+            entries = old.latency[environment], new.latency[environment]
+            before, after = (entry.figure(metric) for entry in entries)
+            if before is not None and after is not None:
+                yield before, after
 
 
 def _total(old: Baseline | None, profile: ModelProfile, measured: list[str]) -> dict[str, int]:
@@ -127,47 +126,3 @@ def _own_cost(layer: LayerProfile | None, cost: str) -> int:
 def _ignored(profile: ModelProfile, terms: Terms) -> tuple[str, ...]:
     ran = {uncounted.operator for uncounted in profile.uncounted}
     return tuple(sorted(ran & set(terms.ignore_ops)))
-
-
-def _with_entry(
-    new: Baseline, key: str, entry: LatencyEntry, tolerance: Fraction, *, adds: bool
-) -> Baseline:
-    """Refresh the entry of an environment, or add it where that is asked for."""
-    before = new.latency.get(key)
-    if _moved(before, entry, tolerance) if before is not None else adds:
-        return replace(new, latency={**new.latency, key: entry})
-    return new
-
-
-def _moved(before: LatencyEntry, after: LatencyEntry, tolerance: Fraction) -> bool:
-    """Tell whether an entry deserves a new line: noise alone must not make a diff."""
-    if (before.torch, before.flops) != (after.torch, after.flops):
-        return True
-    old, new = (Fraction(str(entry.times["total_ms"])) for entry in (before, after))
-    return abs(new - old) > old * tolerance / 3
-
-
-def _entry(new: Baseline, profile: ModelProfile, total_ms: float, torch: str) -> LatencyEntry:
-    times = {
-        "total_ms": total_ms,
-        "forward_ms": profile.forward_latency_ms,
-        "backward_ms": profile.backward_latency_ms,
-    }
-    layers = {
-        layer.path: layer.latency_ms
-        for layer in profile.layers
-        if layer.path
-        and layer.latency_ms is not None
-        and layer.latency_ms >= SHOWN_SHARE * total_ms
-    }
-    return LatencyEntry(
-        torch=torch,
-        flops=new.total.get("flops", profile.flops),
-        times={key: _rounded(value) for key, value in times.items() if value is not None},
-        layers={path: _rounded(value) for path, value in layers.items()},
-    )
-
-
-def _rounded(time_ms: float) -> float:
-    """Round as the file does, so that what is written is what is compared."""
-    return float(f"{time_ms:.3e}")

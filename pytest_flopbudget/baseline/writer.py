@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.nodes import scalar
 from pytest_flopbudget.baseline.record import COSTS, FORMAT, TIMES, stored_text
+from pytest_flopbudget.metrics import MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,6 +95,8 @@ def _entry(entry: LatencyEntry) -> Iterator[str]:
     for key in TIMES:
         if key in entry.times:
             yield f"    {key}: {milliseconds(entry.times[key])}"
+    if entry.memory_bytes is not None:
+        yield f"    {MEMORY.stored}: {stored_text(entry.memory_bytes, MEMORY.scale)}"
     if entry.layers:
         yield "    layers:   # of 1 % and more"
         for path, time_ms in entry.layers.items():

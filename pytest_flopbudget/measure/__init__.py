@@ -18,6 +18,8 @@ from pytest_flopbudget.measure.keep import ModelState, data_kept, kept, values_k
 from pytest_flopbudget.measure.latency import Timing, time_call
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.lazy import initialised
+from pytest_flopbudget.measure.memory import weigh
+from pytest_flopbudget.measure.meters import meter_of
 from pytest_flopbudget.measure.stand_ins import is_compiled
 from pytest_flopbudget.profile import Plan, Purpose
 
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_flopbudget.measure.walker import Count
-    from pytest_flopbudget.profile import ModelProfile
+    from pytest_flopbudget.profile import Environment, ModelProfile
 
 UNBOUND = Purpose()
+RUN = ("latency", "memory")  # the metrics for which a model is run on its device
 
 
 def measure(
@@ -51,9 +54,9 @@ def measure(
     counted, timed = None, Timed()
     with kept(model) as state:
         purpose.progress("counting")
-        if {"gflops", "latency"} & set(plan.metrics):  # a latency is stored with its GFLOPs
+        if {"gflops", *RUN} & set(plan.metrics):  # what is run for real is stored with its GFLOPs
             counted = _count(original, layers, state, call, plan.engine)
-        if "latency" in plan.metrics:
+        if {*RUN} & set(plan.metrics):
             timed = _time(model, layers, state, call, plan, purpose, counted)
     return assemble(original, layers, call, plan, counted, timed)
 
@@ -73,35 +76,51 @@ def _time(
     purpose: Purpose,
     counted: Count | None,
 ) -> Timed:
-    """Time a model where it is asked to be timed, or say why it cannot be."""
+    """Time and weigh a model where that is asked for, or say why it cannot be."""
     whole = is_compiled(model)  # so its layers do not run one by one
     compiled = whole or any(map(is_compiled, layers.modules))
     tensors = [*model.parameters(), *model.buffers(), *call.tensors()]
     device = requested(plan.device, tensors)
     if device.type == "meta" or any(tensor.is_meta for tensor in tensors):
-        return Timed(reason="the weights are on meta")
+        return Timed(reasons=dict.fromkeys(RUN, "the weights are on meta"))
     if not is_there(device):
-        return Timed(reason=f"there is no device `{device}` here")
+        return Timed(reasons=dict.fromkeys(RUN, f"there is no device `{device}` here"))
     written = [] if counted is None else counted.written
     if any(map(_has_hooks, state.tensors)):
         written = [*written, *model.parameters()]  # an optimiser may step in backward
     kept_values = values_kept([*model.buffers(), *written])
     where = environment_of(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
-    budget_ms = purpose.budget_ms(where)
-    timing = Timing(
-        threads=plan.threads,
-        limit_s=plan.time_limit,
-        budget_ms=None if budget_ms is None else float(budget_ms),
-        stored=purpose.stored,
-        compiled=compiled,
-        progress=purpose.progress,
-    )
+    timed, parts = Timed(environment=where), None if whole else layers
     with data_kept(state.tensors), kept_values, moved(state, device):
         state.clear_gradients()
         set_mode(model, training=call.training)
         with call.standing_in(lambda tensor: copied(tensor, device)) as inputs:
-            latency = time_call(model, None if whole else layers, inputs, clock_of(device), timing)
-    return Timed(latency=latency, environment=where)
+            objects = inputs.objects()
+            if "latency" in plan.metrics:
+                timing = _timing(plan, purpose, where)
+                timed.latency = time_call(model, parts, inputs, clock_of(device), timing)
+                objects.restore()
+            if "memory" in plan.metrics:
+                purpose.progress("weighing")
+                meter = meter_of(device, compiled=compiled)
+                if isinstance(meter, str):
+                    timed.reasons["memory"] = meter
+                else:
+                    timed.memory = weigh(model, parts, inputs, meter)
+    return timed
+
+
+def _timing(plan: Plan, purpose: Purpose, where: Environment) -> Timing:
+    """Say how a model is timed in an environment."""
+    budget_ms = purpose.budget_ms(where)
+    return Timing(
+        threads=plan.threads,
+        limit_s=plan.time_limit,
+        budget_ms=None if budget_ms is None else float(budget_ms),
+        stored=purpose.stored,
+        compiled=where.compiled,
+        progress=purpose.progress,
+    )
 
 
 def _has_hooks(tensor: torch.Tensor) -> bool:

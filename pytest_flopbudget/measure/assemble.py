@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.latency import Latency
+from pytest_flopbudget.measure.memory import Memory
 from pytest_flopbudget.measure.packed import packed_scalars
 from pytest_flopbudget.profile import Environment, LayerProfile, ModelProfile, Plan, Uncounted
 
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.walker import Count
 
 
-@dataclass(frozen=True)
+@dataclass
 class Timed:
-    """A latency and where it was measured, or the reason why it was not."""
+    """What was measured by running a model for real and where, or the reasons why it was not."""
 
     latency: Latency | None = None
+    memory: Memory | None = None
     environment: Environment | None = None
-    reason: str = ""
+    reasons: dict[str, str] = field(default_factory=dict)  # by metric
 
 
 def assemble(
@@ -37,11 +39,12 @@ def assemble(
     timed: Timed,
 ) -> ModelProfile:
     """Build the profile of a model."""
-    latency = timed.latency
+    latency, memory = timed.latency, timed.memory
     columns = {
         **_params(layers),
         **({} if count is None else _count_columns(count, layers, training=call.training)),
         **({} if latency is None else _latency_columns(latency, layers, training=call.training)),
+        **({} if memory is None else _memory_columns(memory)),
     }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     profiles = tuple(
@@ -62,10 +65,11 @@ def assemble(
         forward_flops=root.forward_flops,
         backward_flops=root.backward_flops,
         **({} if latency is None else _latency_fields(latency, training=call.training)),
+        memory_bytes=None if memory is None else memory.total_bytes,
         layers=profiles,
         **({} if count is None else _count_fields(count, layers)),
         environment=timed.environment,
-        not_measured={"latency": timed.reason} if timed.reason else {},
+        not_measured={key: why for key, why in timed.reasons.items() if key in plan.metrics},
     )
 
 
@@ -140,6 +144,10 @@ def _latency_columns(
             "backward_latency_ms": layers.totals(backward),
         }
     return columns
+
+
+def _memory_columns(memory: Memory) -> dict[str, Sequence[Any]]:
+    return {"memory_bytes": memory.layer_bytes} if memory.layer_bytes else {}
 
 
 def _latency_fields(latency: Latency, *, training: bool) -> dict[str, Any]:

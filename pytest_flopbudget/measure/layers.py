@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from contextlib import contextmanager
 from functools import partial
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,8 +33,8 @@ class Layers:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def totals(self, own: list[Any]) -> list[Any]:
-        """Sum own costs over each path and all paths below it."""
+    def totals(self, own: list[Any], both: Callable[[Any, Any], Any] = add) -> list[Any]:
+        """Sum own costs over each path and all paths below it, or join them otherwise."""
         totals = list(own)
         index = {path: i for i, path in enumerate(self.paths)}
         for i in range(len(self) - 1, ROOT, -1):  # children come after their parents
@@ -41,7 +42,7 @@ class Layers:
             while path:
                 path = path.rpartition(".")[0]
                 if path in index:
-                    totals[index[path]] += totals[i]
+                    totals[index[path]] = both(totals[index[path]], totals[i])
                     break
         return totals
 

@@ -114,5 +114,10 @@ def tensors(args: Any, kwargs: Any = None) -> Iterator[torch.Tensor]:
                     yield item
 
 
+def is_made_of_others(kind: type) -> bool:
+    """Tell a wrapper of other tensors, as a jagged one; a distributed tensor counts whole."""
+    return hasattr(kind, "__tensor_flatten__") and kind.__name__ != "DTensor"
+
+
 def _is_write(argument: Any) -> bool:
     return argument.alias_info is not None and argument.alias_info.is_write

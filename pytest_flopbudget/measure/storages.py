@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Storage = StorageWeakRef | int
 
@@ -25,6 +26,23 @@ def storage_of(tensor: torch.Tensor) -> Storage:
         return StorageWeakRef(tensor.untyped_storage())
     except (NotImplementedError, RuntimeError, ValueError):
         return id(tensor)
+
+
+def memory_of(tensor: torch.Tensor) -> Iterator[torch.UntypedStorage]:
+    """Yield the storages in which a tensor lies; a sparse one has several, an opaque one none."""
+    for part in _strided_parts(tensor):
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            yield part.untyped_storage()
+
+
+def _strided_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return tensor.crow_indices(), tensor.col_indices(), tensor.values()
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
+    return (tensor,)
 
 
 def without_addresses(tensors: Iterable[torch.Tensor]) -> None:

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.formulas import MissingValuesError, formula_of, parts, shapes_of
 from pytest_flopbudget.measure.layers import Visits, shapes
-from pytest_flopbudget.measure.operators import operator_of, tensors
+from pytest_flopbudget.measure.operators import is_made_of_others, operator_of, tensors
 from pytest_flopbudget.profile import Shape
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Walker(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        if any(map(_is_made_of_others, types)):
+        if any(map(is_made_of_others, types)):
             return NotImplemented  # the operators on those others come here
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
@@ -209,8 +209,3 @@ class Walker(TorchDispatchMode):
             return self._tracker.current
         node = torch._C._current_autograd_node()
         return self._tracker.current if node is None else self._switches.at(node._sequence_nr())
-
-
-def _is_made_of_others(kind: type) -> bool:
-    """Tell a wrapper of other tensors, as a jagged one; a distributed tensor counts whole."""
-    return hasattr(kind, "__tensor_flatten__") and kind.__name__ != "DTensor"

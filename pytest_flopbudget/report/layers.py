@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.metrics import GFLOPS, LATENCY, PARAMS
+from pytest_flopbudget.metrics import GFLOPS, LATENCY, MEMORY, PARAMS
 from pytest_flopbudget.profile import shown_path
 from pytest_flopbudget.report.columns import WIDTH, aligned, counted
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 HEADERS = (
     "time (ms)",
+    MEMORY.heading,
     "GFLOPs",
     "params",
     "layer",
@@ -26,7 +28,7 @@ HEADERS = (
     "input",
     "output",
 )
-SIDES = "rrrllrrrll"
+SIDES = "rrrrllrrrll"
 SPARE = [HEADERS.index(name) for name in ("output", "input", "GFLOP/s", "type", "share", "calls")]
 DEPTH = 2
 SHOWN_SHAPES = 2
@@ -48,8 +50,8 @@ def layer_table(
     inner = [layer for layer in profile.layers if layer.path and _depth(layer) <= depth]
     found = [layer for layer in inner if layer.calls != 0 or layer.params]
     shown = found if most is None else _costliest(found, most)
-    rows = [_row(layer, profile) for layer in shown]
-    table = aligned([HEADERS, *rows, _total_row(profile)], SIDES, width=width, spare=SPARE)
+    rows = [_headers(profile), *(_row(layer, profile) for layer in shown), _total_row(profile)]
+    table = aligned(rows, SIDES, width=width, spare=SPARE)
     rest = len(found) - len(shown)
     more = [f"... and {counted(rest, 'more layer')} that cost less"] if rest else []
     notes = (wrap(note, width or WIDTH, subsequent_indent="  ") for note in _notes(profile))
@@ -67,6 +69,9 @@ def summary_line(profile: ModelProfile) -> str:
         parts.append(f"{GFLOPS.text(profile.flops, _decimals(profile))} GFLOPs")
     if profile.latency_ms is not None:
         parts.append(f"{LATENCY.text(profile.latency_ms)} ms")
+    if profile.memory_bytes is not None:
+        decimals = MEMORY.decimals_for(profile.memory_bytes)
+        parts.append(f"{MEMORY.text(profile.memory_bytes, decimals)} MB")
     return ", ".join(parts)
 
 
@@ -89,7 +94,8 @@ def _notes(profile: ModelProfile) -> list[str]:
     if profile.data_dependent:
         notes.append("data dependent: the values of tensors decided what ran or what it costs")
     if profile.environment:
-        notes.append(f"timed on {profile.environment.key}, torch {profile.environment.torch}")
+        did = "measured" if profile.latency_ms is None else "timed"
+        notes.append(f"{did} on {profile.environment.key}, torch {profile.environment.torch}")
     notes += [f"{metric} not measured: {why}" for metric, why in profile.not_measured.items()]
     return notes
 
@@ -97,6 +103,7 @@ def _notes(profile: ModelProfile) -> list[str]:
 def _row(layer: LayerProfile, profile: ModelProfile) -> Sequence[str]:
     return (
         LATENCY.text(layer.latency_ms),
+        _memory(layer, profile),
         GFLOPS.text(layer.flops, _decimals(profile)),
         PARAMS.text(layer.params),
         layer.name,
@@ -111,9 +118,19 @@ def _row(layer: LayerProfile, profile: ModelProfile) -> Sequence[str]:
 
 def _total_row(profile: ModelProfile) -> Sequence[str]:
     root = profile.layers[0]
-    _, *cells = _row(root, profile)
-    cells[6] = _rate(profile.flops, profile.latency_ms)
-    return (LATENCY.text(profile.latency_ms), *cells)
+    root = replace(root, latency_ms=profile.latency_ms, memory_bytes=profile.memory_bytes)
+    return _row(root, profile)
+
+
+def _headers(profile: ModelProfile) -> Sequence[str]:
+    """Name the columns; one without a name is left out."""
+    weighed = profile.memory_bytes is not None
+    return [name if weighed or name != MEMORY.heading else "" for name in HEADERS]
+
+
+def _memory(layer: LayerProfile, profile: ModelProfile) -> str:
+    total = profile.memory_bytes
+    return "" if total is None else MEMORY.text(layer.memory_bytes, MEMORY.decimals_for(total))
 
 
 def _decimals(profile: ModelProfile) -> int:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import Change
-from pytest_flopbudget.comparison import ADD_ENTRY, stored_value
+from pytest_flopbudget.comparison import adding, stored_value
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile import shown_path
 from pytest_flopbudget.report.causes import blamed, causes
@@ -50,7 +50,8 @@ def budget_lines(results: Sequence[Result]) -> list[str]:
     """Draw one line per budget, by test file; the name is last, since it may be of any length."""
     if not results:
         return []
-    heading, *rows = aligned([_heading(results), *map(_row, results)], "lrlrlrll", indent="  ")
+    sides = "l" + "rl" * len(METRICS) + "l"
+    heading, *rows = aligned([_heading(results), *map(_row, results)], sides, indent="  ")
     lines = [heading]
     for file in dict.fromkeys(result.test_file for result in results):
         lines.append(file)
@@ -118,7 +119,7 @@ def _not_compared_lines(
     yield f"{metric.label}: {len(judged) - len(skipped)} of {len(judged)} {did} ({reasons})"
     for remedy in dict.fromkeys(v.remedy for v in skipped):
         if remedy:
-            verb = "add one" if remedy == ADD_ENTRY else "measure it again"
+            verb = "add one" if remedy == adding(metric) else "measure it again"
             yield f"  to {verb}: pytest {remedy}"
 
 

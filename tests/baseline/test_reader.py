@@ -119,6 +119,10 @@ def test_a_number_is_written_as_we_write_numbers(old: str, new: str, expected: s
         ("format: 1", "format: one", f"2: at `format`: expected {NUMBER}, found `one`"),
         ("format: 1\n", "", "2: expected the key `format`, found none"),
         ("model: Net\n", "", "2: expected the key `model`, found none"),
+        ("    total_ms: 100\n", "    memory_mb: 1\n", "13: at "
+         "`latency.cpu, here`: expected the key `total_ms`, found none"),
+        ("    total_ms: 100\n", "    total_ms: 1\n    memory_mb: 0.0000001\n", "17: at "
+         "`latency.cpu, here.memory_mb`: expected a whole number, found `0.0000001`"),
         ("    total_ms: 100\n", "", "13: at `latency.cpu, here`: expected the key `total_ms`, "
          "found none"),
         ("type: Linear, ", "", "10: at `own.a`: expected the key `type`, found none"),
@@ -132,8 +136,8 @@ def test_a_number_is_written_as_we_write_numbers(old: str, new: str, expected: s
          "`gflops`, `forward_gflops`, `backward_gflops`, found the key `flops`; did you mean "
          "`gflops`?"),
         ("total_ms", "totl_ms", "16: at `latency.cpu, here.totl_ms`: expected one of `torch`, "
-         "`total_ms`, `gflops`, `forward_ms`, `backward_ms`, `layers`, found the key `totl_ms`; "
-         "did you mean `total_ms`?"),
+         "`total_ms`, `gflops`, `forward_ms`, `backward_ms`, `memory_mb`, `layers`, found the key "
+         "`totl_ms`; did you mean `total_ms`?"),
         ("mode: inference", "mode: eval", "6: at `mode`: expected one of `inference`, `training`, "
          "found `eval`"),
         ("engine: dispatch", "engine: THOP", "7: at `engine`: expected one of `dispatch`, `thop`, "

@@ -27,6 +27,7 @@ from tests.strategies import (
     terms,
     timed,
     uncounted,
+    weighed,
     with_entry,
 )
 
@@ -38,7 +39,7 @@ TEST = "tests/test_net.py::test_net"
 def update(
     old: Baseline | None, measured: ModelProfile, agreed: Terms = ALL, *, adds: bool = False
 ) -> Baseline:
-    return updated(old, measured, agreed, TEST, adds_latency=adds)
+    return updated(old, measured, agreed, TEST, adds_entry=adds)
 
 
 def net(**changed: Costs) -> dict[str, Costs]:
@@ -346,3 +347,91 @@ def test_training_times_are_stored() -> None:
 def test_what_was_not_timed_keeps_its_entry() -> None:
     measured = profile(not_measured={"latency": "the weights are on meta"})
     assert update(with_entry(), measured).latency == with_entry().latency
+
+
+# ---------------------------------------------------------------------------- memory beside it
+
+
+WEIGHED = terms("memory")
+BOTH = terms("latency", "memory")
+
+
+def both(latency_ms: float, memory_bytes: int, **more: Any) -> ModelProfile:
+    return timed(latency_ms=latency_ms, memory_bytes=memory_bytes, **more)
+
+
+def test_memory_stands_beside_latency() -> None:
+    new = update(None, both(100.0, 1_000_001), BOTH)
+    assert new.latency[KEY] == entry(100.0, memory_bytes=1_000_001)
+    assert as_read(new) == new
+
+
+def test_memory_may_stand_alone() -> None:
+    new = update(None, weighed(1_000_001), WEIGHED)
+    assert new.latency[KEY] == replace(entry(), times={}, memory_bytes=1_000_001)
+    assert as_read(new) == new
+
+
+@pytest.mark.parametrize(
+    ("old", "adds", "added"),
+    [(None, False, True), (baseline(), True, True), (baseline(), False, False)],
+)
+def test_an_entry_is_added_for_memory_as_for_latency(
+    old: Baseline | None, adds: bool, added: bool
+) -> None:
+    assert (KEY in update(old, weighed(), WEIGHED, adds=adds).latency) is added
+
+
+def test_an_entry_that_is_there_gets_the_memory_that_it_lacks() -> None:
+    new = update(with_entry(100.0, layers={"stem": 30.0}), weighed(5), WEIGHED)
+    assert new.latency[KEY] == entry(100.0, layers={"stem": 30.0}, memory_bytes=5)
+
+
+@pytest.mark.parametrize(
+    ("measured", "stored"),
+    [
+        ((101.0, 610), (100.0, 600)),  # both by less than a third of 25 % and of 5 %
+        ((101.0, 611), (100.0, 611)),
+        ((110.0, 610), (110.0, 600)),
+        ((110.0, 589), (110.0, 589)),
+        ((110.0, 590), (110.0, 600)),
+    ],
+)
+def test_latency_and_memory_are_refreshed_each_by_its_tolerance(
+    measured: tuple[float, int], stored: tuple[float, int]
+) -> None:
+    new = update(with_entry(100.0, memory_bytes=600), both(*measured), BOTH)
+    assert new.latency[KEY] == entry(stored[0], memory_bytes=stored[1])
+
+
+def test_what_was_not_measured_keeps_its_figure() -> None:
+    old = with_entry(100.0, memory_bytes=600, layers={"stem": 30.0})
+    assert update(old, weighed(900), WEIGHED).latency[KEY] == replace(
+        old.latency[KEY], memory_bytes=900
+    )
+    assert update(old, timed(latency_ms=200.0), terms("latency")).latency[KEY] == entry(
+        200.0, memory_bytes=600
+    )
+
+
+@pytest.mark.parametrize("before", [{"torch": "2.12"}, {"flops": 99_999_999}])
+def test_a_figure_of_another_torch_or_count_does_not_stand_beside_a_new_one(
+    before: dict[str, Any],
+) -> None:
+    old = with_entry(100.0, memory_bytes=600, **before)
+    alone = replace(entry(), times={}, memory_bytes=600)
+    assert update(old, weighed(600), WEIGHED).latency[KEY] == alone
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [(1100, Change.RAISED), (900, Change.TIGHTENED), (1000, Change.UNCHANGED)],
+)
+def test_memory_makes_a_change(after: int, expected: Change) -> None:
+    old = as_read(with_entry(memory_bytes=1000))
+    assert change(old, as_read(update(old, weighed(after), WEIGHED))) is expected
+
+
+def test_memory_is_stored_where_the_latency_is_doubtful() -> None:
+    new = update(with_entry(100.0, memory_bytes=600), both(300.0, 900, doubt="busy"), BOTH)
+    assert new.latency[KEY] == entry(100.0, memory_bytes=900)

@@ -90,6 +90,34 @@ def test_training_figures_stand_beside_the_total() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("count", "written"),
+    [
+        (0, "0"),
+        (1, "0.000001"),
+        (102_760_448, "102.760448"),
+        (10**6, "1"),
+        (10**24, f"1{'0' * 18}"),
+    ],
+)
+def test_memory_is_written_to_the_byte(count: int, written: str) -> None:
+    alone = LatencyEntry(torch="2.13", flops=30, times={}, memory_bytes=count)
+    assert lines_of(baseline({}, latency={"cpu": alone}))[9:] == [
+        "latency:",
+        "  cpu:",
+        "    torch: '2.13'",
+        "    gflops: 0.00000003",
+        f"    memory_mb: {written}",
+    ]
+
+
+def test_memory_follows_the_times() -> None:
+    record = with_entry(memory_bytes=8192, layers={"stem": 30.0})
+    assert [line.split(":")[0].strip() for line in lines_of(record)[-5:]] == [
+        *("gflops", "total_ms", "memory_mb", "layers", "stem")
+    ]
+
+
 def test_thop_and_ignored_operators_are_named_after_the_engine() -> None:
     record = baseline({}, engine="thop", counter="thop 0.1.1", ignored=("a::b", "layer:Embedding"))
     assert lines_of(record)[6:9] == [

@@ -178,7 +178,7 @@ def store(name: str) -> dict[str, Any]:
     """Measure a model as `--update-budgets` does, and return the text of its baseline."""
     terms = Terms(metrics=("latency",))
     profile, sample = profiled(name, 0, terms, Purpose(stored=True))
-    baseline = updated(None, profile, terms, f"test_{name}.py::test", adds_latency=True)
+    baseline = updated(None, profile, terms, f"test_{name}.py::test", adds_entry=True)
     return {
         "kind": "baseline",
         "model": name,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pytest_flopbudget.metrics import GFLOPS, LATENCY, METRICS, PARAMS, Metric
+from pytest_flopbudget.metrics import GFLOPS, LATENCY, PARAMS, Metric
 from pytest_flopbudget.report.failure import failure_lines, pair, sentence
 from pytest_flopbudget.result import Result
 from tests.report.invariants import assert_is_table, assert_reads_well
@@ -24,10 +24,11 @@ from tests.strategies import (
     timed,
     tolerating,
     uncounted,
+    weighed,
     with_entry,
 )
 
-ALL = terms(*METRICS)
+ALL = terms("params", "gflops", "latency")
 ACCEPT = [
     "hint: if the change is meant, accept it and commit:",
     "        pytest --update-budgets tests/test_net.py::test_net",
@@ -60,6 +61,21 @@ def test_growth() -> None:
         "GFLOPs: 2 layers changed, by own GFLOPs:",
         "  head  Linear  +0.02000  98 %  0.07000 -> 0.09000",
         "  tail  Linear  +0.00050   2 %  new",
+        "",
+        *ACCEPT,
+    ]
+
+
+def test_memory() -> None:
+    known = with_entry(memory_bytes=1_000_000)
+    failed = result(weighed(1_050_001), known, terms("params", "memory"))
+    assert failure_lines(failed) == [
+        "`Net` exceeds its budget: memory +5.0 %",
+        "",
+        "  metric       measured  budget  baseline  change  verdict",
+        "  params          1,000   1,000     1,000     0 %  within",
+        "  memory (MB)  1.050001    1.05      1.00  +5.0 %  exceeded",
+        f"  baseline: {FILE}:19",
         "",
         *ACCEPT,
     ]

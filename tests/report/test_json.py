@@ -7,7 +7,6 @@ from typing import Any
 
 from hypothesis import given
 
-from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.report.json import json_text
 from pytest_flopbudget.result import Result
 from tests.strategies import (
@@ -21,10 +20,11 @@ from tests.strategies import (
     terms,
     timed,
     uncounted,
+    weighed,
     with_entry,
 )
 
-ALL = terms(*METRICS)
+ALL = terms("params", "gflops", "latency")
 
 
 def report(*found: Result, **more: Any) -> Any:
@@ -51,7 +51,7 @@ def test_settings_are_plain_values() -> None:
         "device": "cuda:1",
         "threads": 2,
         "time_limit": 10.0,
-        "tolerance": {"params": 0.0, "gflops": 0.0, "latency": 0.25},
+        "tolerance": {"params": 0.0, "gflops": 0.0, "latency": 0.25, "memory": 0.05},
         "fail_on": ["stale"],
         "ignore_ops": ["a::a"],
     }
@@ -67,6 +67,21 @@ def test_a_budget_says_which_it_is_and_how_it_went() -> None:
         "verdict": "exceeded",
         "failed": True,
     }
+
+
+def test_memory_is_in_mb_and_that_of_layers_in_bytes() -> None:
+    measured = weighed(1_040_000, layers={"stem": {"memory_bytes": 8192}})
+    known = with_entry(memory_bytes=1_000_000)
+    budget = report(result(measured, known, terms("memory")))["budgets"][0]
+    assert budget["metrics"]["memory"] == {
+        "measured": 1.04,
+        "baseline": 1,
+        "budget": 1.05,
+        "verdict": "within",
+        "reason": "",
+    }
+    assert budget["memory_bytes"] == 1_040_000
+    assert [layer["memory_bytes"] for layer in budget["layers"]][:2] == [None, 8192]
 
 
 def test_verdicts_are_in_the_units_of_budgets() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_flopbudget.report.layers import HEADERS, SIDES, layer_table, summary_line
 from tests.report.invariants import assert_is_table
-from tests.strategies import NET, Costs, counts, profile, timed, uncounted
+from tests.strategies import NET, Costs, counts, profile, timed, uncounted, weighed
 
 SHAPES: dict[str, dict[str, Any]] = {
     "": {"input_shapes": ((1, 3, 8, 8),), "output_shapes": ((1, 10),)},
@@ -86,6 +86,33 @@ def test_the_table_of_a_counted_model() -> None:
         "        -   15.79  7,033,114  (model)   Detector        1  100.0 %        -",
         "Detector: 7 layers, 7,033,114 params, 7,033,114 trainable, 15.79 GFLOPs",
     ]
+
+
+MEMORY: dict[str, Any] = {
+    "": {"memory_bytes": 5},
+    "stem": {"memory_bytes": 1_000_000},
+    "body": {"memory_bytes": 24_000},
+    "body.0": {"memory_bytes": None},
+    "body.1": {"memory_bytes": 0},
+    "head": {"memory_bytes": 1_234_567},
+}
+
+
+def test_memory_has_a_column_where_it_was_measured() -> None:
+    table = layer_table(weighed(1_300_000, layers=MEMORY))
+    assert [line.split("  ")[1:3] for line in table[:1]] == [["memory (MB)", "GFLOPs"]]
+    cells = [row.split()[1] for row in table[1:-2]]
+    assert cells == ["1.00", "0.02", "-", "0.00", "1.23", "1.30"]
+    assert table[-2:] == [
+        "Net: 6 layers, 1,000 params, 1,000 trainable, 0.1000 GFLOPs, 1.30 MB",
+        "measured on cpu, Intel Xeon 6960P, 2 cores, 1 thread, float32, torch 2.13",
+    ]
+
+
+def test_a_small_model_has_more_decimals() -> None:
+    *_, total, summary, _ = layer_table(weighed(8192))
+    assert total.split()[1] == "0.00819"
+    assert summary.endswith(", 0.00819 MB")
 
 
 def test_without_flops_the_share_is_that_of_params() -> None:
@@ -188,7 +215,7 @@ def test_one_layer_is_one() -> None:
 def test_columns_that_do_not_fit_are_left_out(width: int, left_out: list[str]) -> None:
     headings = layer_table(timed(latency_ms=1100.0, layers=SHAPES), width=width)[0].split("  ")
     shown = {heading.strip() for heading in headings}
-    assert set(HEADERS) - shown == set(left_out)
+    assert set(HEADERS) - shown == {*left_out, "memory (MB)"}
 
 
 COSTS = st.tuples(st.sampled_from(["Conv2d", "ReLU"]), counts(), counts())
@@ -199,7 +226,7 @@ SPECS = st.dictionaries(st.sampled_from(["a", "b.0", "b.1", "long_name.0.conv"])
 def test_every_table_is_aligned(spec: dict[str, Costs], latency: float | None, depth: int) -> None:
     shapes = {"input_shapes": ((1, 2),), "output_shapes": ((3,),), "latency_ms": latency}
     measured = profile(spec, dict.fromkeys(["", *spec], shapes))
-    lines = layer_table(replace(measured, latency_ms=latency), depth)
+    lines = layer_table(replace(measured, latency_ms=latency, memory_bytes=0), depth)
     table = lines[: lines.index(next(line for line in lines if line.startswith("Net: ")))]
     assert table[0].lstrip().split("  ")[0] == HEADERS[0]
     assert_is_table(table, SIDES)

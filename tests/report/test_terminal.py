@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
+from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.baseline.update import Change
-from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.report.terminal import (
     budget_lines,
     change_lines,
@@ -26,10 +26,11 @@ from tests.strategies import (
     terms,
     timed,
     uncounted,
+    weighed,
     with_entry,
 )
 
-ALL = terms(*METRICS)
+ALL = terms("params", "gflops", "latency")
 PASSED = result(profile(), baseline(), test="tests/test_net.py::test_small")
 GROWN = result(
     profile({**NET, "head": ("Linear", 900, 90_000_000)}),
@@ -55,6 +56,15 @@ def test_latency_has_its_unit() -> None:
         "  verdict  params  GFLOPs  latency (ms)           budget",
         "tests/test_net.py",
         "  within    1,000  0.1000        110.00  +10.0 %  test_net",
+    ]
+
+
+def test_memory_has_its_unit() -> None:
+    known = with_entry(memory_bytes=1_000_000)
+    assert budget_lines([result(weighed(1_040_000), known, MEMORY)]) == [
+        "  verdict  memory (MB)          budget",
+        "tests/test_net.py",
+        "  within          1.04  +4.0 %  test_net",
     ]
 
 
@@ -113,6 +123,35 @@ def test_each_reason_is_said_once() -> None:
         "latency: 1 of 4 compared (measured with torch 2.12, this is 2.13; measured before the "
         "last accepted change)"
     )
+
+
+MEMORY = terms("memory")
+
+
+@pytest.mark.parametrize(
+    ("known", "lines"),
+    [
+        (
+            baseline(),
+            [
+                "memory: 0 of 1 compared (no entry for this environment)",
+                "  to add one: pytest --update-budgets --flop-budget-metrics memory",
+            ],
+        ),
+        (
+            with_entry(),
+            [
+                "memory: 0 of 1 compared (no memory in the entry of this environment)",
+                "  to measure it again: pytest --update-budgets",
+            ],
+        ),
+        (with_entry(memory_bytes=1_000_000), []),
+    ],
+)
+def test_memory_that_was_not_compared_does_not_look_green(
+    known: Baseline, lines: list[str]
+) -> None:
+    assert list(outcome_lines(settings(), [result(weighed(), known, MEMORY)]))[1:] == lines
 
 
 @pytest.mark.parametrize("known", [with_entry(torch="2.12"), with_entry(flops=1)])
