@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.ending import Ending
     from pytest_flopbudget.profile import ModelProfile
     from pytest_flopbudget.result import Outcome, Result, Update
     from pytest_flopbudget.settings import Settings
@@ -30,14 +31,14 @@ CLAIMS = pytest.StashKey[dict[str, str]]()  # of the config: who uses which base
 class FlopBudget:
     """What a test gets as `flop_budget`: call it with a model and the model's own arguments."""
 
-    def __init__(self, item: pytest.Item, settings: Settings) -> None:
+    def __init__(self, item: pytest.Item, settings: Settings, ending: Ending) -> None:
         self._item = item
         self._settings = settings
         self._markers = marker_arguments(item)
         self._claimed: set[str | None] = set()
         self.results: list[Result] = []
         self.errors: list[tuple[str | None, BaseException]] = []  # by the name of the budget
-        self.passed = True  # all phases of the test so far
+        self.ending = ending
 
     def __call__(self, model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
         """Measure one call `model(*args, **kwargs)`, judge it, and return its profile.
@@ -84,7 +85,7 @@ class FlopBudget:
         if result.judgement.failing:
             from pytest_flopbudget.report.failure import failure_lines
 
-            raise failure("\n".join(failure_lines(result)))
+            self.ending.fail(failure("\n".join(failure_lines(result))))
         return result.profile
 
     @property
@@ -95,7 +96,8 @@ class FlopBudget:
         test = node_id(self._item)
         return Outcome(
             test=test,
-            passed=self.passed,
+            passed=self.ending.passed,
+            acceptable=self.ending.acceptable,
             results=tuple(self.results),
             unjudged=tuple(
                 Unjudged(test=test, name=name, error=_described(error))

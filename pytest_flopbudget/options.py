@@ -116,6 +116,11 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="with --update-budgets: remove baselines whose test is gone",
     )
+    group.addoption(
+        "--flop-budget-propose",
+        metavar="DIR",
+        help="judge, and write into DIR what --update-budgets would write",
+    )
     for option in OPTIONS:
         if option.on_command_line:
             group.addoption(option.flag, dest=option.ini, metavar=option.metavar, help=option.help)
@@ -137,6 +142,6 @@ def is_active(config: pytest.Config) -> bool:
 
 def are_set(config: pytest.Config) -> bool:
     """Tell whether anybody gave any option or ini value."""
-    switches = "flop_budget_trim", "flop_budget_base", *(f"flop_budget_{name}" for name in FILES)
+    others = [f"flop_budget_{name}" for name in ("trim", "propose", "base", *FILES)]
     given = any(option.typed(config) or option.written(config) for option in OPTIONS)
-    return given or any(map(config.getoption, switches))
+    return given or any(map(config.getoption, others))

@@ -6,6 +6,7 @@ where it is used.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,10 +26,12 @@ from pytest_flopbudget.options import add_options, are_set, is_active
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from pytest_flopbudget.ending import Ending
     from pytest_flopbudget.fixture import FlopBudget
     from pytest_flopbudget.settings import Settings
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()  # of an active run
+ENDING: pytest.StashKey[Ending] = pytest.StashKey()  # of a test in an active run
 ASKED: pytest.StashKey[FlopBudget] = pytest.StashKey()  # of a test that has the fixture
 CLASH = pytest.StashKey[FlopBudgetError]()
 SKIP = "a compute budget: judge it with `pytest --flop-budget`, write it with `--update-budgets`"
@@ -91,6 +94,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if ASKED in item.stash:
         del item.stash[ASKED]  # of a run before this one
+    if SETTINGS in item.config.stash:
+        from pytest_flopbudget.ending import Ending
+
+        item.stash[ENDING] = Ending()
     try:
         check_marker(item)
         if CLASH in item.stash:
@@ -106,14 +113,16 @@ def flop_budget(request: pytest.FixtureRequest) -> FlopBudget:
         pytest.skip(SKIP)
     from pytest_flopbudget.fixture import FlopBudget
 
-    asked = FlopBudget(request.node, request.config.stash[SETTINGS])
+    asked = FlopBudget(request.node, request.config.stash[SETTINGS], request.node.stash[ENDING])
     request.node.stash[ASKED] = asked
     return asked
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    result = yield
+    proposes = SETTINGS in item.config.stash and item.config.stash[SETTINGS].propose
+    with item.stash[ENDING].put_off() if proposes else nullcontext():
+        result = yield
     asked = item.stash.get(ASKED, None)
     if asked is not None and not asked.results:
         tried = "without success" if asked.errors else "and never called it"
@@ -128,12 +137,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     asked = item.stash.get(ASKED, None)
     if asked is not None:
-        asked.passed = asked.passed and report.passed and not hasattr(report, "wasxfail")
+        asked.ending.note(report, call.excinfo.value if call.excinfo else None)
         if report.when == "teardown":
             from pytest_flopbudget.session import attach
 

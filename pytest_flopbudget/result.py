@@ -80,6 +80,7 @@ class Outcome:
 
     test: str  # the node id
     passed: bool  # set-up, call and teardown
+    acceptable: bool  # passed, or would have passed if its budgets had
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...]
 

@@ -12,6 +12,7 @@ from pytest_flopbudget.baseline.update import Change, change, updated
 from pytest_flopbudget.collected import COLLECTED, Collected
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.items import clash
+from pytest_flopbudget.judge import judge_ceilings
 from pytest_flopbudget.names import inside
 from pytest_flopbudget.report import terminal
 from pytest_flopbudget.report.files import write_reports
@@ -68,8 +69,9 @@ class Session:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         settings = self._settings
         self._find_clashes()
-        if settings.update:
-            self._changes = [c for r in self._passed if (c := self._update(r)) is not None]
+        if settings.update or settings.propose:
+            found = self._passed if settings.update else self._acceptable
+            self._changes = [c for r in found if (c := self._update(r)) is not None]
         self._stale = self._collected.stale(settings)
         if settings.update and settings.trim:
             for file in self._stale:
@@ -100,6 +102,8 @@ class Session:
         if settings.update:
             kept = sorted({r.title for r in results} - {r.title for r in self._passed})
             lines += terminal.change_lines(self._changes, kept)
+        elif settings.propose:
+            lines += terminal.proposal_lines(settings, self._changes)
         lines += terminal.stale_lines(settings, self._stale)
         lines += [] if self._base is None else raise_lines(self._base)
         for line in lines:
@@ -145,6 +149,17 @@ class Session:
             and result.path not in self._claimed_twice
         ]
 
+    @property
+    def _acceptable(self) -> list[Result]:
+        """The results that an update would write: of tests that failed by nothing else."""
+        return [
+            result
+            for result in self._results
+            if self._outcomes[result.test].acceptable
+            and not judge_ceilings(result.profile, result.terms).failing
+            and result.path not in self._claimed_twice
+        ]
+
     def _find_clashes(self) -> None:
         """Find the budgets that claim one name, which workers do not know of each other."""
         owners: dict[str, Result] = {}
@@ -155,23 +170,26 @@ class Session:
                 self._errors.append(str(clash(owner.path, owner.title, result.title)))
 
     def _update(self, result: Result) -> tuple[Result, Change] | None:
-        """Write one baseline; what goes wrong is said at the end, and the others are written."""
+        """Write or propose a baseline; what goes wrong is said at the end, after the others."""
         from pytest_flopbudget.baseline.reader import read
         from pytest_flopbudget.baseline.writer import text_of, write
 
+        settings = self._settings
         try:
-            file = inside(self._settings.directory, result.path)
-            old = read(file, result.file)
+            old = read(inside(settings.directory, result.path), result.file)
             new = updated(
                 old,
                 result.profile,
                 result.terms,
                 result.test,
-                adds_entry=self._settings.adds_entry,
+                adds_entry=settings.adds_entry or bool(settings.propose),
             )
             did = change(old, new)
+            file = inside(settings.propose or settings.directory, result.path)
             if did is not Change.UNCHANGED:
                 write(file, text_of(new))
+            elif settings.propose:
+                file.unlink(missing_ok=True)  # of a run before this one
         except BaselineError as error:
             self._errors.append(str(error))
             return None

@@ -54,6 +54,7 @@ class Settings:
     github: bool  # speak to GitHub Actions
     trim: bool  # remove stale baselines
     base: str | None  # the commit to compare baselines with
+    propose: Path | None  # where to write what an update would
     files: dict[str, Path]  # the reports to write, by the names in `options.FILES`
 
 
@@ -92,8 +93,30 @@ def read_settings(config: pytest.Config) -> Settings:
         github=github == "on" or (github == "auto" and there),
         trim=config.getoption("flop_budget_trim"),
         base=config.getoption("flop_budget_base") or None,
+        propose=_propose(config, directory),
         files=_files(config),
     )
+
+
+def _propose(config: pytest.Config, budgets: Path) -> Path | None:
+    """Read where proposals go, relative to where pytest was started."""
+    typed = config.getoption("flop_budget_propose")
+    if typed is None:
+        return None
+    option = "`--flop-budget-propose`"
+    folder = Path(config.invocation_params.dir, typed)
+    if config.getoption("update_budgets"):
+        raise SettingsError(f"{option}: expected `--flop-budget`, found `--update-budgets`")
+    if not config.getoption("flop_budget"):
+        raise SettingsError(f"{option}: expected `--flop-budget` as well, found none")
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{option}: expected a directory, found the file `{typed}`")
+    if folder.resolve().is_relative_to(budgets.resolve()):
+        raise SettingsError(
+            f"{option}: expected a directory outside of the baselines, found `{typed}`",
+            "to write the baselines themselves: pytest --update-budgets",
+        )
+    return folder
 
 
 def _files(config: pytest.Config) -> dict[str, Path]:

@@ -233,6 +233,7 @@ def settings(**more: Any) -> Settings:
         "depth": 2,
         "github": False,
         "trim": False,
+        "propose": None,
         "files": {},
     }
     lacking = {f.name: None for f in fields(Settings)}  # of options that came later

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import Change
@@ -121,6 +123,8 @@ def _not_compared_lines(
         if remedy:
             verb = "add one" if remedy == adding(metric) else "measure it again"
             yield f"  to {verb}: pytest {remedy}"
+        if remedy == adding(metric) and not settings.propose:
+            yield "  on a CI machine: the same run with --flop-budget-propose DIR"
 
 
 def _inconclusive_lines(
@@ -138,15 +142,38 @@ def change_lines(changes: Sequence[tuple[Result, Change]], kept: Sequence[str]) 
     """Say what an update did, and name each budget that it raised."""
     counts = Counter(change for _, change in changes)
     counts[Change.KEPT] += len(kept)
+    yield f"baselines: {_counted_changes(counts)}"
+    yield from _named_changes(changes)
+    for test in kept:
+        yield f"  kept that of {test}, which did not pass"
+
+
+def proposal_lines(settings: Settings, changes: Sequence[tuple[Result, Change]]) -> Iterator[str]:
+    """Say what an update would do, and how to accept what was written instead."""
+    counts = Counter(change for _, change in changes)
+    yield f"proposed: {_counted_changes(counts)}"
+    yield from _named_changes(changes)
+    if settings.propose and counts.total() > counts[Change.UNCHANGED]:
+        folder, budgets = (_quoted(path) for path in (settings.propose, settings.directory))
+        yield f"  to accept: cp -R {folder}/. {budgets}"
+
+
+def _counted_changes(counts: Counter[Change]) -> str:
     words = [f"{counts[change]} {change.value}" for change in Change if counts[change]]
-    yield "baselines: " + (", ".join(words) or "none")
+    return ", ".join(words) or "none"
+
+
+def _named_changes(changes: Sequence[tuple[Result, Change]]) -> Iterator[str]:
     for result, change in changes:
         if change is Change.RAISED:
             yield f"  raised {result.file}: {_growth(result)}"
         elif change is not Change.UNCHANGED:
             yield f"  {change.value} {result.file}"
-    for test in kept:
-        yield f"  kept that of {test}, which did not pass"
+
+
+def _quoted(path: Path) -> str:
+    """Write a path for the shell, from where pytest was started."""
+    return shlex.quote(Path(os.path.relpath(path)).as_posix())
 
 
 def stale_lines(settings: Settings, stale: Sequence[str]) -> Iterator[str]:

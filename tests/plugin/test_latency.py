@@ -15,6 +15,7 @@ INI = "[pytest]\n"
 WITHOUT_ENTRY = [
     "latency: 0 of 1 compared (no entry for this environment)",
     "  to add one: pytest --update-budgets --flop-budget-metrics latency",
+    "  on a CI machine: the same run with --flop-budget-propose DIR",
 ]
 
 

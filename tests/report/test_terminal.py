@@ -108,6 +108,7 @@ def test_a_gate_that_did_not_compare_does_not_look_green() -> None:
         "6 budgets: 6 within",
         "latency: 0 of 6 compared (no entry for this environment)",
         "  to add one: pytest --update-budgets --flop-budget-metrics latency",
+        "  on a CI machine: the same run with --flop-budget-propose DIR",
     ]
 
 
@@ -136,6 +137,7 @@ MEMORY = terms("memory")
             [
                 "memory: 0 of 1 compared (no entry for this environment)",
                 "  to add one: pytest --update-budgets --flop-budget-metrics memory",
+                "  on a CI machine: the same run with --flop-budget-propose DIR",
             ],
         ),
         (

@@ -1,0 +1,60 @@
+"""How a test ends: whether it passed, and whether it would have if its budgets had."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STOPS = (KeyboardInterrupt, pytest.exit.Exception)  # these end the run
+
+
+class Ending:
+    """What came of all phases of a test so far."""
+
+    def __init__(self) -> None:
+        self.passed = True
+        self.acceptable = True  # passed, or failed by nothing but budgets
+        self._puts_off = False
+        self._failure: BaseException | None = None  # the first of a budget that was put off
+
+    def fail(self, failure: BaseException) -> None:
+        """Fail the test because of a budget, now or as soon as it has run to its end.
+
+        Raises:
+            BaseException: the failure, if it is not put off.
+        """
+        if not self._puts_off:
+            raise failure
+        self._failure = self._failure or failure
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Let a test run on when a budget fails, to see whether it would have passed otherwise.
+
+        The failure comes at the end, and before any error that followed it.
+        """
+        self._puts_off = True
+        try:
+            yield
+        except STOPS:
+            raise
+        except BaseException:
+            if self._failure is None:
+                raise
+            self.acceptable = False
+        finally:
+            self._puts_off = False
+        if self._failure is not None:
+            raise self._failure from None
+
+    def note(self, report: pytest.TestReport, error: BaseException | None) -> None:
+        """Note how one phase ended, and with what error."""
+        by_budget = error is not None and error is self._failure
+        expected = hasattr(report, "wasxfail")
+        self.passed = self.passed and report.passed and not expected
+        self.acceptable = self.acceptable and (report.passed or by_budget) and not expected
