@@ -1,4 +1,4 @@
-"""What a latency depends on: the machine, the device and how torch uses them."""
+"""What latency and memory depend on: the machine, the device and how torch uses them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
+from pytest_flopbudget.measure.cgroups import quota
 from pytest_flopbudget.profile import Environment
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -33,16 +33,13 @@ def environment_of(
 
 
 def usable_cores() -> int:
-    """Count the cores that this process may use, by affinity and by the quota of its cgroup."""
+    """Count the cores that this process may use, by affinity and by the quotas of its cgroups."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         cores = os.cpu_count() or 1
-    try:
-        quota, period = QUOTA.read_text().split()
-    except (OSError, ValueError):  # no cgroup v2
-        return cores
-    return cores if quota == "max" else max(1, min(cores, ceil(int(quota) / int(period))))
+    limit = quota()
+    return cores if limit is None else max(1, min(cores, ceil(limit)))
 
 
 def cpu_model() -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pytest_flopbudget import Environment
+from pytest_flopbudget.measure import cgroups as cgroup_module
 from pytest_flopbudget.measure import environment as module
 from pytest_flopbudget.measure.environment import cpu_model, environment_of, usable_cores
 
@@ -59,35 +60,113 @@ def test_a_cpu_without_a_name(
     assert cpu_model() == "aarch64"
 
 
+@pytest.fixture
+def cgroups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder that stands for all mounted control groups, and has none yet."""
+    monkeypatch.setattr(cgroup_module, "GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(cgroup_module, "ROOT", tmp_path / "mounts")
+    (tmp_path / "groups").write_text("0::/\n")
+    return tmp_path
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        file = root / "mounts" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{text}\n")
+
+
 @pytest.mark.parametrize(
-    ("affinity", "quota", "cores"),
+    ("affinity", "content", "cores"),
     [
         (8, None, 8),
         (8, "max 100000", 8),
         (8, "200000 100000", 2),
         (8, "150000 100000", 2),  # one and a half
+        (8, "200001 100000", 3),
         (8, "50000 100000", 1),  # a half
         (2, "800000 100000", 2),
         (1, "max 100000", 1),
         (8, "", 8),
         (8, "nonsense", 8),
+        (8, "0 0", 8),
     ],
 )
 def test_usable_cores(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, affinity: int, quota: str | None, cores: int
+    monkeypatch: pytest.MonkeyPatch, cgroups: Path, affinity: int, content: str | None, cores: int
 ) -> None:
-    file = tmp_path / "cpu.max"
-    if quota is not None:
-        file.write_text(f"{quota}\n")
-    monkeypatch.setattr(module, "QUOTA", file)
+    if content is not None:
+        write(cgroups, {"cpu.max": content})
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(affinity)), raising=False)
     assert usable_cores() == cores
+
+
+V1 = "5:memory:/other\n4:cpu,cpuacct:/docker/box\n1:name=systemd:/docker/box\n"
+GROUPS = {
+    "version 2, the group itself": ("0::/a/b\n", {"a/b/cpu.max": "200000 100000"}, 2),
+    "version 2, one around it": ("0::/a/b\n", {"a/cpu.max": "300000 100000"}, 3),
+    "version 2, the tightest": (
+        "0::/a/b\n",
+        {"a/b/cpu.max": "400000 100000", "a/cpu.max": "200000 100000", "cpu.max": "max 100000"},
+        2,
+    ),
+    "version 2, another one": ("0::/a/b\n", {"c/cpu.max": "100000 100000"}, None),
+    "version 2, named as on the host": ("0::/host/x\n", {"cpu.max": "200000 100000"}, 2),
+    "version 2, outside of its namespace": ("0::/../a\n", {"a/cpu.max": "200000 100000"}, 2),
+    "version 1": (
+        V1,
+        {
+            "cpu,cpuacct/docker/box/cpu.cfs_quota_us": "150000",
+            "cpu,cpuacct/docker/box/cpu.cfs_period_us": "50000",
+        },
+        3,
+    ),
+    "version 1, mounted as `cpu`, one around it": (
+        V1,
+        {"cpu/docker/cpu.cfs_quota_us": "200000", "cpu/docker/cpu.cfs_period_us": "100000"},
+        2,
+    ),
+    "version 1, without a limit": (
+        V1,
+        {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+        None,
+    ),
+    "version 1, not of another controller": (
+        V1,
+        {"memory/other/cpu.cfs_quota_us": "1", "memory/other/cpu.cfs_period_us": "1"},
+        None,
+    ),
+    "both": (
+        f"{V1}0::/\n",
+        {
+            "cpu/cpu.cfs_quota_us": "200000",
+            "cpu/cpu.cfs_period_us": "100000",
+            "cpu.max": "max 100000",
+        },
+        2,
+    ),
+    "a name with a colon": ("0::/a:b\n", {"a:b/cpu.max": "200000 100000"}, 2),
+}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_the_quota_of_nested_groups(cgroups: Path, case: str) -> None:
+    groups, files, cores = GROUPS[case]
+    (cgroups / "groups").write_text(groups)
+    write(cgroups, files)
+    assert cgroup_module.quota() == cores
+
+
+def test_no_groups_are_no_quota(cgroups: Path) -> None:
+    write(cgroups, {"cpu.max": "100000 100000"})
+    (cgroups / "groups").unlink()
+    assert cgroup_module.quota() is None
 
 
 def test_usable_cores_without_affinity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    monkeypatch.setattr(module, "QUOTA", tmp_path / "none")
+    monkeypatch.setattr(cgroup_module, "GROUPS", tmp_path / "none")
     assert usable_cores() == 1
 
 

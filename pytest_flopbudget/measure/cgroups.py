@@ -1,0 +1,54 @@
+"""The share of the machine's cores that the control groups of this process leave it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GROUPS = Path("/proc/self/cgroup")  # of this process, a line for each hierarchy
+ROOT = Path("/sys/fs/cgroup")
+
+
+def quota() -> Fraction | None:
+    """Return how many cores' time this process may use, `None` if no group limits it.
+
+    A group is limited by all groups around it: the tightest counts.
+    """
+    return min((found for group in _groups() if (found := _quota(group)) is not None), default=None)
+
+
+def _groups() -> Iterator[Path]:
+    """Yield the folders of the groups that this process is in, and of those around them.
+
+    In a container the names may be those of the host, of which nothing is mounted here but the
+    innermost group, as the root.
+    """
+    try:
+        lines = GROUPS.read_text().splitlines()
+    except OSError:  # not on Linux
+        return
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        inside = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
+        for mount in {ROOT / controllers, ROOT / "cpu"} if controllers else {ROOT}:
+            for depth in range(len(inside), -1, -1):
+                yield mount.joinpath(*inside[:depth])
+
+
+def _quota(group: Path) -> Fraction | None:
+    """Read the quota of one group: version 2 has one file, version 1 two."""
+    for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):
+        try:
+            words = " ".join((group / name).read_text() for name in names).split()
+            time, period = map(int, words)
+        except (OSError, ValueError):  # there is none, or it is `max`
+            continue
+        if time > 0 and period > 0:  # in version 1, -1 is no limit
+            return Fraction(time, period)
+    return None
