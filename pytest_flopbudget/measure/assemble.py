@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_flopbudget.measure.call import Call
+    from pytest_flopbudget.measure.layer_times import OwnTimes
     from pytest_flopbudget.measure.layers import Layers
     from pytest_flopbudget.measure.walker import Count
 
@@ -40,10 +41,11 @@ def assemble(
 ) -> ModelProfile:
     """Build the profile of a model."""
     latency, memory = timed.latency, timed.memory
+    own = None if latency is None else latency.own
     columns = {
         **_params(layers),
         **({} if count is None else _count_columns(count, layers, training=call.training)),
-        **({} if latency is None else _latency_columns(latency, layers, training=call.training)),
+        **({} if own is None else _latency_columns(own, layers, training=call.training)),
         **({} if memory is None else _memory_columns(memory)),
     }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -125,24 +127,21 @@ def _uncounted(count: Count, layers: Layers) -> Iterator[Uncounted]:
         )
 
 
-def _latency_columns(
-    latency: Latency, layers: Layers, *, training: bool
-) -> dict[str, Sequence[Any]]:
-    if not latency.own_forward_ms:
-        return {}
-    forward, backward = latency.own_forward_ms, latency.own_backward_ms
-    own = [f + b for f, b in zip(forward, backward, strict=True)]
-    columns: dict[str, Sequence[Any]] = {
-        "own_latency_ms": own,
-        "latency_ms": layers.totals(own),
-    }
+def _latency_columns(own: OwnTimes, layers: Layers, *, training: bool) -> dict[str, Sequence[Any]]:
+    """Lay the own times of layers out, and their totals; what was not called has no time."""
+    called = [int(layer in own.called) for layer in range(len(layers))]
+    known = layers.totals(called)  # a container is not called, but what it holds
+
+    def pair(name: str, times_ms: list[float]) -> dict[str, Sequence[Any]]:
+        own_ms = [time if was else None for time, was in zip(times_ms, called, strict=True)]
+        totals = zip(layers.totals(times_ms), known, strict=True)
+        return {f"own_{name}": own_ms, name: [time if was else None for time, was in totals]}
+
+    both = [f + b for f, b in zip(own.forward_ms, own.backward_ms, strict=True)]
+    columns = pair("latency_ms", both)
     if training:
-        columns |= {
-            "own_forward_latency_ms": forward,
-            "forward_latency_ms": layers.totals(forward),
-            "own_backward_latency_ms": backward,
-            "backward_latency_ms": layers.totals(backward),
-        }
+        columns |= pair("forward_latency_ms", own.forward_ms)
+        columns |= pair("backward_latency_ms", own.backward_ms)
     return columns
 
 

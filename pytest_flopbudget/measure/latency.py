@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.measure import sampling
-from pytest_flopbudget.measure.layer_times import LayerWatch, typical
+from pytest_flopbudget.measure.layer_times import LayerWatch, OwnTimes
 from pytest_flopbudget.measure.quiet import load, quiet, turn
 from pytest_flopbudget.measure.sampling import Sample
 from pytest_flopbudget.measure.stopwatch import Stopwatch
@@ -54,8 +54,7 @@ class Latency:
     doubt: str  # why a value over its budget is not to be believed; empty if it is
     compile_ms: float | None = None
     load: float | None = None  # processes that wanted a core in the minute before
-    own_forward_ms: list[float] = field(default_factory=list)  # by layer
-    own_backward_ms: list[float] = field(default_factory=list)  # empty where not measured
+    own: OwnTimes | None = None  # of the layers
 
 
 def time_call(
@@ -81,7 +80,7 @@ def time_call(
             warm_up(watch)
             sample = sampled(watch, timing)
             timing.progress("timing layers")
-            own = [] if layers is None else _time_layers(watch, layers, clock, call)
+            own = None if layers is None else _time_layers(watch, layers, clock, call)
         finally:
             watch.close()
     doubt = sampling.doubt(sample, watch.limit_ns) if had else NO_TURN
@@ -121,23 +120,26 @@ def _compile(watch: Stopwatch, timing: Timing) -> float | None:
     return compile_ns / 1e6
 
 
-def _time_layers(watch: Stopwatch, layers: Layers, clock: Clock, call: Call) -> list[float]:
-    """Measure the own time of each layer forward, and then of each backward, in nanoseconds."""
-    rounds: list[list[int]] = []
+def _time_layers(watch: Stopwatch, layers: Layers, clock: Clock, call: Call) -> OwnTimes | None:
+    """Measure the own time of each layer, forward and backward, as long as there is time."""
+    rounds: list[LayerWatch] = []
     enough = watch.spent + LAYERS_FOR
     while len(rounds) < MOST_LAYER_ROUNDS and watch.spent < LAYERS_BY:
         if len(rounds) >= LAYER_ROUNDS and watch.spent >= enough:
             break
-        turns = LayerWatch(layers, clock, training=call.training)
-        watch.round(turns)
-        rounds.append([*turns.forward.own_ns(len(layers)), *turns.backward.own_ns(len(layers))])
-    return typical(rounds)
+        rounds.append(LayerWatch(layers, clock, training=call.training))
+        watch.round(rounds[-1])
+    return OwnTimes.of(rounds, len(layers)) if rounds else None
 
 
 def _latency(
-    sample: Sample, doubt: str, compile_ms: float | None, before: float | None, own: list[float]
+    sample: Sample,
+    doubt: str,
+    compile_ms: float | None,
+    before: float | None,
+    own: OwnTimes | None,
 ) -> Latency:
-    standing, half = sample.standing, len(own) // 2
+    standing = sample.standing
     return Latency(
         total_ms=standing.total_ns / 1e6,
         forward_ms=standing.forward_ns / 1e6,
@@ -149,6 +151,5 @@ def _latency(
         doubt=doubt,
         compile_ms=compile_ms,
         load=before,
-        own_forward_ms=[time_ns / 1e6 for time_ns in own[:half]],
-        own_backward_ms=[time_ns / 1e6 for time_ns in own[half:]],
+        own=own,
     )

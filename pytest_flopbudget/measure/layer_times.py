@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.call import tensors_in
@@ -32,6 +33,11 @@ class Turns:
         self._layers.append(layer)
         self._marks.append(self._clock.mark())
         return before
+
+    @property
+    def layers(self) -> set[int]:
+        """The layers that ran."""
+        return set(self._layers)
 
     def own_ns(self, number: int) -> list[int]:
         """Sum up for each of `number` layers how long it ran, once the marks are settled."""
@@ -106,6 +112,31 @@ class LayerWatch:
                 self._turns.switch(layer)
 
         return take_over
+
+
+@dataclass(frozen=True)
+class OwnTimes:
+    """The own time of each layer in milliseconds, and which of them were called at all.
+
+    A layer that another one computes in its place, in a fused operator, is not called: what it
+    takes is unknown, and part of the other one.
+    """
+
+    forward_ms: list[float]
+    backward_ms: list[float]
+    called: set[int]
+
+    @classmethod
+    def of(cls, rounds: Sequence[LayerWatch], number: int) -> OwnTimes:
+        """Make up what several rounds came to for `number` layers."""
+        ways = [typical([turns.own_ns(number) for turns in way]) for way in _ways(rounds)]
+        forward_ms, backward_ms = ([time_ns / 1e6 for time_ns in way] for way in ways)
+        called = {layer for way in _ways(rounds) for turns in way for layer in turns.layers}
+        return cls(forward_ms, backward_ms, called)
+
+
+def _ways(rounds: Sequence[LayerWatch]) -> tuple[list[Turns], list[Turns]]:
+    return [one.forward for one in rounds], [one.backward for one in rounds]
 
 
 def typical(rounds: Sequence[Sequence[float]]) -> list[float]:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, MEMORY, PARAMS
-from pytest_flopbudget.profile import shown_path
+from pytest_flopbudget.profile import LayerProfile, ModelProfile, shown_path
 from pytest_flopbudget.report.columns import WIDTH, aligned, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_flopbudget.profile import LayerProfile, ModelProfile, Shape
+    from pytest_flopbudget.profile import Shape
 
-HEADERS = (
-    "time (ms)",
-    MEMORY.heading,
-    "GFLOPs",
-    "params",
-    "layer",
-    "type",
-    "calls",
-    "share",
-    "GFLOP/s",
-    "input",
-    "output",
-)
-SIDES = "rrrrllrrrll"
-SPARE = [HEADERS.index(name) for name in ("output", "input", "GFLOP/s", "type", "share", "calls")]
 DEPTH = 2
 SHOWN_SHAPES = 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: how it is headed, what stands in it, and when it is there at all."""
+
+    heading: str
+    cell: Callable[[LayerProfile, ModelProfile], str]
+    side: str = "r"
+    spare: int = 0  # from 1, the order in which columns are left out where there is no room
+    needs: str = "params"  # a field of the profile without which the column says nothing
 
 
 def layer_table(
@@ -50,8 +47,14 @@ def layer_table(
     inner = [layer for layer in profile.layers if layer.path and _depth(layer) <= depth]
     found = [layer for layer in inner if layer.calls != 0 or layer.params]
     shown = found if most is None else _costliest(found, most)
-    rows = [_headers(profile), *(_row(layer, profile) for layer in shown), _total_row(profile)]
-    table = aligned(rows, SIDES, width=width, spare=SPARE)
+    columns = [column for column in COLUMNS if getattr(profile, column.needs) is not None]
+    rows = [[c.cell(layer, profile) for c in columns] for layer in (*shown, _total(profile))]
+    table = aligned(
+        [[column.heading for column in columns], *rows],
+        "".join(column.side for column in columns),
+        width=width,
+        spare=[columns.index(c) for c in sorted(columns, key=lambda c: c.spare) if c.spare],
+    )
     rest = len(found) - len(shown)
     more = [f"... and {counted(rest, 'more layer')} that cost less"] if rest else []
     notes = (wrap(note, width or WIDTH, subsequent_indent="  ") for note in _notes(profile))
@@ -100,37 +103,14 @@ def _notes(profile: ModelProfile) -> list[str]:
     return notes
 
 
-def _row(layer: LayerProfile, profile: ModelProfile) -> Sequence[str]:
-    return (
-        LATENCY.text(layer.latency_ms),
-        _memory(layer, profile),
-        GFLOPS.text(layer.flops, _decimals(profile)),
-        PARAMS.text(layer.params),
-        layer.name,
-        layer.type,
-        "-" if layer.calls is None else f"{layer.calls:,}",
-        _share(layer, profile),
-        _rate(layer.flops, layer.latency_ms),
-        _shapes(layer.input_shapes),
-        _shapes(layer.output_shapes),
-    )
-
-
-def _total_row(profile: ModelProfile) -> Sequence[str]:
-    root = profile.layers[0]
-    root = replace(root, latency_ms=profile.latency_ms, memory_bytes=profile.memory_bytes)
-    return _row(root, profile)
-
-
-def _headers(profile: ModelProfile) -> Sequence[str]:
-    """Name the columns; one without a name is left out."""
-    weighed = profile.memory_bytes is not None
-    return [name if weighed or name != MEMORY.heading else "" for name in HEADERS]
+def _total(profile: ModelProfile) -> LayerProfile:
+    """Take what was measured without a look at the layers for the whole model."""
+    fields = ("latency_ms", "forward_latency_ms", "backward_latency_ms", "memory_bytes")
+    return replace(profile.layers[0], **{name: getattr(profile, name) for name in fields})
 
 
 def _memory(layer: LayerProfile, profile: ModelProfile) -> str:
-    total = profile.memory_bytes
-    return "" if total is None else MEMORY.text(layer.memory_bytes, MEMORY.decimals_for(total))
+    return MEMORY.text(layer.memory_bytes, MEMORY.decimals_for(profile.memory_bytes))
 
 
 def _decimals(profile: ModelProfile) -> int:
@@ -160,3 +140,28 @@ def _shapes(shapes: Sequence[Shape]) -> str:
     texts = ["x".join(map(str, shape)) or "()" for shape in shapes]
     more = len(texts) - SHOWN_SHAPES
     return ", ".join(texts[:SHOWN_SHAPES]) + (f", +{more}" if more > 0 else "")
+
+
+COLUMNS = (
+    Column("time (ms)", lambda layer, _: LATENCY.text(layer.latency_ms)),
+    Column(
+        "forward (ms)",
+        lambda layer, _: LATENCY.text(layer.forward_latency_ms),
+        needs="forward_latency_ms",
+    ),
+    Column(
+        "backward (ms)",
+        lambda layer, _: LATENCY.text(layer.backward_latency_ms),
+        needs="backward_latency_ms",
+    ),
+    Column(MEMORY.heading, _memory, needs="memory_bytes"),
+    Column("GFLOPs", lambda layer, profile: GFLOPS.text(layer.flops, _decimals(profile))),
+    Column("params", lambda layer, _: PARAMS.text(layer.params)),
+    Column("layer", lambda layer, _: layer.name, "l"),
+    Column("type", lambda layer, _: layer.type, "l", 4),
+    Column("calls", lambda layer, _: "-" if layer.calls is None else f"{layer.calls:,}", spare=6),
+    Column("share", _share, spare=5),
+    Column("GFLOP/s", lambda layer, _: _rate(layer.flops, layer.latency_ms), spare=3),
+    Column("input", lambda layer, _: _shapes(layer.input_shapes), "l", 2),
+    Column("output", lambda layer, _: _shapes(layer.output_shapes), "l", 1),
+)

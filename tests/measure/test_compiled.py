@@ -93,7 +93,7 @@ def test_layers_of_a_model_that_is_compiled_in_part(backend: Backend) -> None:
     times = {layer.path: layer.own_latency_ms for layer in profile.layers}
     assert times["body"]
     assert times["head"]
-    assert times["body._orig_mod.0"] == 0
+    assert times["body._orig_mod.0"] is None
 
 
 @pytest.mark.parametrize("compiled", [whole, in_place])

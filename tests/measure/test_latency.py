@@ -21,6 +21,7 @@ from pytest_flopbudget.measure.latency import (
     Timing,
     time_call,
 )
+from pytest_flopbudget.measure.layer_times import OwnTimes
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.quiet import Queue
 from pytest_flopbudget.measure.sampling import ENOUGH_ROUNDS
@@ -153,7 +154,7 @@ def test_a_call_longer_than_the_limit_is_one_warm_up_and_one_round(clock: FakeCl
     model = Timed(clock, repeat(12_000.0))
     found = timed(model, clock, budget_ms=1e6, stored=False)
     assert model.calls == 2
-    assert (found.rounds, found.spread_ms, found.own_forward_ms) == (1, 0.0, [])
+    assert (found.rounds, found.spread_ms, found.own) == (1, 0.0, None)
     assert found.doubt == "one call takes 12.0 s, longer than the time limit of 10 s"
 
 
@@ -176,7 +177,7 @@ def test_50_ms_within_its_budget_take_less_than_2_s(clock: FakeClock) -> None:
 def test_forward_and_backward(clock: FakeClock) -> None:
     found = timed(Timed(clock, repeat(3.0), backward_ms=5.0), clock, training=True)
     assert (found.forward_ms, found.backward_ms, found.total_ms) == (3.0, 5.0, 8.0)
-    assert (found.own_forward_ms, found.own_backward_ms) == ([3.0], [5.0])
+    assert found.own == OwnTimes([3.0], [5.0], {0})
 
 
 def test_a_call_that_compiles_is_told_apart(clock: FakeClock) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from pytest_flopbudget import profile_model
 from pytest_flopbudget.measure.call import Call
 from pytest_flopbudget.measure.latency import Timing, time_call
 from pytest_flopbudget.measure.layer_times import LayerWatch, typical
@@ -32,7 +33,8 @@ def own_times(model: nn.Module, clock: FakeClock, *, training: bool = False) -> 
     layers = Layers(model)
     call = Call((x(1, requires_grad=training),), {}, training)
     found = time_call(model, layers, call, clock, Timing(budget_ms=1e9, stored=False))
-    ways = zip(found.own_forward_ms, found.own_backward_ms, strict=True)
+    assert found.own is not None
+    ways = zip(found.own.forward_ms, found.own.backward_ms, strict=True)
     return dict(zip(layers.paths, ways, strict=True))
 
 
@@ -187,3 +189,21 @@ def test_layers_below_a_compiled_one_are_left_alone(clock: FakeClock) -> None:
     times = own_times(model, clock)
     assert times == {"": (0, 0), "0": (2, 0), "0._orig_mod": (0, 0), "0._orig_mod.0": (0, 0)}
     assert touched == {False}
+
+
+def test_a_layer_that_another_one_computes_has_no_time_of_its_own() -> None:
+    """Nobody knows how long it takes: that is not nothing."""
+    model = nn.TransformerEncoderLayer(8, 2, batch_first=True)
+    profile = profile_model(nn.Sequential(model), x(1, 4, 8), metrics=("latency",))
+    times = {layer.path: layer.latency_ms for layer in profile.layers}
+    assert times["0"]
+    assert times[""]
+    assert times["0.linear1"] is None
+    assert profile["0.linear1"].own_latency_ms is None
+
+
+def test_a_container_has_the_time_of_what_it_holds() -> None:
+    model = Fn(lambda self, rows: self.layers[0](rows), layers=nn.ModuleList([nn.Linear(1, 1)]))
+    profile = profile_model(model, x(1, 1), metrics=("latency",))
+    assert profile["layers"].own_latency_ms is None
+    assert profile["layers"].latency_ms == profile["layers.0"].own_latency_ms

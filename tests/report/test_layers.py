@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flopbudget.report.layers import HEADERS, SIDES, layer_table, summary_line
+from pytest_flopbudget.report.layers import COLUMNS, layer_table, summary_line
 from tests.report.invariants import assert_is_table
 from tests.strategies import NET, Costs, counts, profile, timed, uncounted, weighed
 
@@ -215,7 +215,17 @@ def test_one_layer_is_one() -> None:
 def test_columns_that_do_not_fit_are_left_out(width: int, left_out: list[str]) -> None:
     headings = layer_table(timed(latency_ms=1100.0, layers=SHAPES), width=width)[0].split("  ")
     shown = {heading.strip() for heading in headings}
-    assert set(HEADERS) - shown == {*left_out, "memory (MB)"}
+    absent = {"forward (ms)", "backward (ms)", "memory (MB)"}  # which were not measured
+    assert {column.heading for column in COLUMNS} - shown == {*left_out, *absent}
+
+
+def test_both_ways_of_training() -> None:
+    times = {"forward_latency_ms": 4.0, "backward_latency_ms": 6.0}
+    layers = {path: {"latency_ms": 10.0, **times} for path in SHAPES}
+    lines = layer_table(timed(latency_ms=30.0, layers=layers, **times), 1)
+    assert lines[0].split("  ")[:3] == ["time (ms)", "forward (ms)", "backward (ms)"]
+    rows = [line.split()[:3] for line in lines[1:5]]
+    assert rows == [*[["10.00", "4.00", "6.00"]] * 3, ["30.00", "4.00", "6.00"]]
 
 
 COSTS = st.tuples(st.sampled_from(["Conv2d", "ReLU"]), counts(), counts())
@@ -228,5 +238,6 @@ def test_every_table_is_aligned(spec: dict[str, Costs], latency: float | None, d
     measured = profile(spec, dict.fromkeys(["", *spec], shapes))
     lines = layer_table(replace(measured, latency_ms=latency, memory_bytes=0), depth)
     table = lines[: lines.index(next(line for line in lines if line.startswith("Net: ")))]
-    assert table[0].lstrip().split("  ")[0] == HEADERS[0]
-    assert_is_table(table, SIDES)
+    columns = [c for c in COLUMNS if c.heading not in ("forward (ms)", "backward (ms)")]
+    assert table[0].lstrip().split("  ")[0] == columns[0].heading
+    assert_is_table(table, "".join(column.side for column in columns))
