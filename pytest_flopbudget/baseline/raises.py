@@ -125,14 +125,14 @@ def _environments(file: str, old: Baseline, new: Baseline) -> Iterator[Raise]:
             yield Raise(file=file, kind=Kind.ENVIRONMENT, where=environment, line=line)
             continue
         for metric in METRICS.values():
-            before, after = (e.times.get(metric.stored) for e in (entry, now))
+            before, after = (None if metric.exact else e.figure(metric) for e in (entry, now))
             if before is not None and after is not None and after > before:
                 yield Raise(
                     file=file,
                     kind=Kind.RAISED,
                     metric=metric.key,
                     where=environment,
-                    before=Fraction(str(before)),
-                    after=Fraction(str(after)),
+                    before=before,
+                    after=after,
                     line=new.line("latency", environment, metric.stored),
                 )

@@ -57,6 +57,12 @@ def test_a_removed_environment_is_one_less() -> None:
     assert words(baseline(), with_entry()) == []
 
 
+def test_memory_is_compared_per_environment() -> None:
+    before, after = (with_entry(memory_bytes=number) for number in (1_000_000, 1_500_000))
+    assert words(before, after) == [("raised", "memory", ENVIRONMENT.key, 1_000_000, 1_500_000)]
+    assert words(after, before) == []
+
+
 def test_a_deleted_budget() -> None:
     assert words(baseline(), None) == [("deleted", None, "", None, None)]
     assert words(None, baseline()) == []

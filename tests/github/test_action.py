@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from pytest_flopbudget.settings import Settings
 from tests.github.runner import ACTION, ROOT, Outcome, Runner
 from tests.plugin.repository import commit, git
 from tests.report.test_markdown import assert_whole
@@ -48,11 +46,6 @@ total: {{params: {size}, gflops: {gflops:.9f}}}
 own:
   '': {{type: Linear, params: {size}, gflops: {gflops:.9f}}}
 """
-
-pytestmark = pytest.mark.skipif(
-    "propose" not in {field.name for field in fields(Settings)},
-    reason="the action needs `--flop-budget-propose`",
-)
 
 
 class PullRequest:
