@@ -36,6 +36,10 @@ class BaseError(FlopBudgetError):
     """The commit to compare baselines with cannot be read."""
 
 
+class ConflictError(BaselineError):
+    """A baseline file has the marks of a merge that nobody has finished."""
+
+
 class MeasureError(FlopBudgetError):
     """A model could not be profiled."""
 

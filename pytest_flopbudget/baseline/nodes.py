@@ -1,41 +1,56 @@
 """YAML text to nodes that know where they stand; no object is ever constructed.
 
 The file comes from a repository, perhaps from a stranger's pull request: only mappings, lists
-and scalars are taken; aliases, anchors and tags are refused, size and depth are bounded.
+and scalars are taken; aliases, anchors and tags are refused; size, depth and the number of values
+are bounded, and with them memory, to about 100 MB.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pytest_flopbudget.errors import BaselineError, nearest, one_of
+from pytest_flopbudget.errors import BaselineError, ConflictError, nearest, one_of
+from pytest_flopbudget.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 8 * 2**20
 MAX_DEPTH = 8
+MAX_VALUES = 400_000  # keys and values; eight for a layer
+MAX_SHOWN = 80  # characters of a value in a message
 NUMBER = re.compile(r"[0-9]{1,25}(\.[0-9]{1,9})?")
-CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |\r?$)", re.MULTILINE)
 LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?(0[xob])?[\d._:]+(e[-+]?\d+)?", re.IGNORECASE)
 
 Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Node:
     """One value of a file: a text, a list or a mapping, with its place for messages."""
 
     value: str | list[Node] | dict[str, Node]
     file: str  # as messages call it
-    key: str  # where it stands: `total.params`
     line: int
     quoted: bool = False
+    name: str | int = ""  # its key or index in what is around it
+    around: Node | None = None  # a path in each node would take memory of its length squared
+
+    @property
+    def key(self) -> str:
+        """Where it stands: `total.params`, `inputs[0]`."""
+        if self.around is None:
+            return ""
+        outer, name = self.around.key, shown(self.name)
+        if isinstance(self.name, int):
+            return f"{outer}[{name}]"
+        return f"{outer}.{name}" if outer else name
 
     def fail(self, expected: str, found: str | None = None) -> BaselineError:
         """Describe what is wrong here."""
@@ -51,9 +66,10 @@ class Node:
         required, optional = list(required), list(optional)
         for key, node in entries.items():
             if key not in required and key not in optional:
-                hint = nearest(key, required + optional)
+                hint = nearest(shown(key), required + optional)
                 expected = f"one of {one_of(required + optional)}"
-                raise node.fail(expected, f"the key `{key}`" + (f"; {hint}" if hint else ""))
+                found = f"the key `{shown(key)}`" + (f"; {hint}" if hint else "")
+                raise node.fail(expected, found)
         for key in required:
             if key not in entries:
                 raise self.fail(f"the key `{key}`", "none")
@@ -85,18 +101,18 @@ class Node:
         return text
 
     def number(self, scale: int = 1) -> int:
-        """Return a number times `scale`, exactly; the product must be whole."""
+        """Return a number times `scale`, exactly; one of scale 1 is written without decimals."""
         if self.quoted or not isinstance(self.value, str) or not NUMBER.fullmatch(self.value):
             raise self.fail("a number of at most 9 decimals, 0 or more, without an exponent")
         number = Decimal(self.value).as_integer_ratio()
         whole, rest = divmod(number[0] * scale, number[1])
-        if rest:
+        if rest or (scale == 1 and "." in self.value):
             raise self.fail("a whole number")
         return whole
 
     def _describe(self) -> str:
         if isinstance(self.value, str):
-            return f"`{self.value[:80]}`" if self.value or self.quoted else "nothing"
+            return f"`{shown(self.value)}`" if self.value or self.quoted else "nothing"
         return "a list" if isinstance(self.value, list) else "a mapping"
 
 
@@ -108,13 +124,14 @@ def parse(text: str, file: str) -> Node:
     """
     if (conflict := CONFLICT.search(text)) is not None:
         line = text.count("\n", 0, conflict.start()) + 1
-        raise BaselineError(f"{file}:{line}: expected YAML, found the mark of a merge conflict")
+        raise ConflictError(f"{file}:{line}: expected YAML, found the mark of a merge conflict")
     try:
         events = yaml.parse(text, Loader=Loader)
         return _Composer(events, file).document()
     except yaml.MarkedYAMLError as error:
         line = _line(error.problem_mark)
-        raise BaselineError(f"{file}:{line}: not valid YAML: {error.problem}") from None
+        problem = shown(str(error.problem))
+        raise BaselineError(f"{file}:{line}: not valid YAML: {problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise BaselineError(f"{file}:{line}: not valid YAML: {error.reason}") from None
@@ -126,52 +143,72 @@ class _Composer:
     def __init__(self, events: Iterator[yaml.Event], file: str) -> None:
         self.events = events
         self.file = file
+        self.left = MAX_VALUES
 
     def document(self) -> Node:
         next(self.events)  # the start of the stream
         if not isinstance(start := next(self.events), yaml.DocumentStartEvent):
-            raise Node("", self.file, "", _line(start.start_mark)).fail("a mapping", "nothing")
-        root = self.node(next(self.events), "", 0)
+            raise Node("", self.file, _line(start.start_mark)).fail("a mapping", "nothing")
+        root = self.node(next(self.events), None, "", 0)
         while not isinstance(event := next(self.events), yaml.StreamEndEvent):
             if isinstance(event, yaml.DocumentStartEvent):
-                raise self.refuse(event, "", "one document", "a second one")
+                line = _line(event.start_mark)
+                raise Node("", self.file, line).fail("one document", "a second one")
         return root
 
-    def node(self, event: yaml.Event, key: str, depth: int, line: int | None = None) -> Node:
+    def node(
+        self,
+        event: yaml.Event,
+        around: Node | None,
+        name: str | int,
+        depth: int,
+        line: int | None = None,
+    ) -> Node:
         line = line or _line(event.start_mark)
+        quoted = isinstance(event, yaml.ScalarEvent) and bool(event.style)
+        node = Node(_value(event), self.file, line, quoted, name, around)
+        self.check(event, node, depth)
+        if isinstance(node.value, dict):
+            self.fill_mapping(node, node.value, depth)
+        elif isinstance(node.value, list):
+            self.fill_list(node, node.value, depth)
+        return node
+
+    def check(self, event: yaml.Event, node: Node, depth: int) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise node.fail(f"at most {MAX_VALUES} values", "more")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise self.refuse(event, key, "plain values", "an anchor or alias")
+            raise node.fail("plain values", "an anchor or alias")
         if tag := getattr(event, "tag", None):
-            raise self.refuse(event, key, "plain values", f"the tag `{tag}`")
+            raise node.fail("plain values", f"the tag `{shown(tag)}`")
         if depth > MAX_DEPTH:
-            raise self.refuse(event, key, f"at most {MAX_DEPTH} levels", "more")
-        if isinstance(event, yaml.MappingStartEvent):
-            return Node(self.entries(key, depth), self.file, key, line)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return Node(self.items(key, depth), self.file, key, line)
-        if isinstance(event, yaml.ScalarEvent):
-            return Node(event.value, self.file, key, line, quoted=bool(event.style))
-        raise self.refuse(event, key, "a mapping", "nothing")
+            raise node.fail(f"at most {MAX_DEPTH} levels", "more")
 
-    def entries(self, key: str, depth: int) -> dict[str, Node]:
-        entries: dict[str, Node] = {}
+    def fill_mapping(self, node: Node, entries: dict[str, Node], depth: int) -> None:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            name = self.node(event, key, depth + 1).text()
-            inner = f"{key}.{name}" if key else name
+            key = self.node(event, node.around, node.name, depth + 1)  # its place is the mapping's
+            name = key.text()
             if name in entries:
-                raise self.refuse(event, inner, "each key once", f"`{name}` again")
-            line = _line(event.start_mark)  # that of the key; a block begins on the next one
-            entries[name] = self.node(next(self.events), inner, depth + 1, line)
-        return entries
+                again = replace(key, name=name, around=node)
+                raise again.fail("each key once", f"`{shown(name)}` again")
+            # A block begins on the next line, so the line is that of the key.
+            entries[name] = self.node(next(self.events), node, name, depth + 1, key.line)
 
-    def items(self, key: str, depth: int) -> list[Node]:
-        items: list[Node] = []
+    def fill_list(self, node: Node, items: list[Node], depth: int) -> None:
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-            items.append(self.node(event, f"{key}[{len(items)}]", depth + 1))
-        return items
+            items.append(self.node(event, node, len(items), depth + 1))
 
-    def refuse(self, event: yaml.Event, key: str, expected: str, found: str) -> BaselineError:
-        return Node("", self.file, key, _line(event.start_mark)).fail(expected, found)
+
+def _value(event: yaml.Event) -> str | list[Node] | dict[str, Node]:
+    if isinstance(event, yaml.MappingStartEvent):
+        return {}
+    return [] if isinstance(event, yaml.SequenceStartEvent) else getattr(event, "value", "")
+
+
+def shown(text: object) -> str:
+    """Show a text from a file in one line of bounded length, without what moves a cursor."""
+    return visible(str(text)[:MAX_SHOWN])
 
 
 def _line(mark: Any) -> int:

@@ -20,6 +20,7 @@ from pytest_flopbudget.metrics import LATENCY, MEMORY
 from pytest_flopbudget.values import ENGINES, MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_flopbudget.baseline.nodes import Node
@@ -36,6 +37,16 @@ def read(file: Path, shown: str) -> Baseline | None:
     Raises:
         BaselineError: the file is not a valid baseline; it says where and why.
     """
+    text = text_in(file, shown)
+    return None if text is None else parse(text, shown)
+
+
+def text_in(file: Path, shown: str) -> str | None:
+    """Return the text of a file of bounded size, or `None` where there is none.
+
+    Raises:
+        BaselineError: it is not such a file; a pipe or a device is not even opened.
+    """
     try:
         status = file.stat()
         if not S_ISREG(status.st_mode):
@@ -46,10 +57,7 @@ def read(file: Path, shown: str) -> Baseline | None:
         return None
     except OSError as error:
         raise BaselineError(f"{shown}: cannot be read: {error.strerror}") from None
-    if len(content) > nodes.MAX_BYTES:
-        found = max(len(content), status.st_size)
-        raise BaselineError(f"{shown}: expected at most {nodes.MAX_BYTES} bytes, found {found}")
-    return parse_bytes(content, shown)
+    return _decoded(content, shown, max(len(content), status.st_size))
 
 
 def parse_bytes(content: bytes, file: str) -> Baseline:
@@ -58,11 +66,18 @@ def parse_bytes(content: bytes, file: str) -> Baseline:
     Raises:
         BaselineError: it is not valid.
     """
+    return parse(_decoded(content, file, len(content)), file)
+
+
+def _decoded(content: bytes, file: str, size: int) -> str:
+    if len(content) > nodes.MAX_BYTES:
+        raise BaselineError(f"{file}: expected at most {nodes.MAX_BYTES} bytes, found {size}")
     try:
-        return parse(content.decode("utf-8"), file)
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        sentence = f"{file}: expected UTF-8, found something else at byte {error.start}"
-        raise BaselineError(sentence) from None
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise BaselineError(f"{file}:{line}: expected UTF-8, found the byte {byte:#x}") from None
 
 
 def parse(text: str, file: str) -> Baseline:
@@ -137,9 +152,8 @@ def _check_sums(baseline: Baseline, total: Node) -> None:
             )
 
 
-def _lines(node: Node, *location: str) -> list[tuple[tuple[str, ...], int]]:
-    lines = [(location, node.line)]
+def _lines(node: Node, *location: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    yield location, node.line
     if isinstance(node.value, dict):
         for key, child in node.value.items():
-            lines += _lines(child, *location, key)
-    return lines
+            yield from _lines(child, *location, key)

@@ -1,5 +1,6 @@
 """Text to records: a file that is not valid says where, what was expected and what is there."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from pytest_flopbudget.baseline import nodes
 from pytest_flopbudget.baseline.reader import parse, read
 from pytest_flopbudget.baseline.writer import text_of
-from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.errors import BaselineError, ConflictError
 from tests.strategies import MAX_COUNT, baseline, with_entry
 
 GOOD = """\
@@ -90,6 +91,9 @@ def test_every_key_knows_its_line(key: tuple[str, ...], line: int | None) -> Non
         ("params: 30", "params: {}", f"8: at `total.params`: expected {NUMBER}, found a mapping"),
         ("params: 30", "params: 30.5", "8: at `total.params`: expected a whole number, found "
          "`30.5`"),
+        ("params: 30", "params: 30.0", "8: at `total.params`: expected a whole number, found "
+         "`30.0`"),
+        ("format: 1", "format: 1.0", "2: at `format`: expected a whole number, found `1.0`"),
         ("params: 30", f"params: {10**25}", f"8: at `total.params`: expected {NUMBER}, found "
          f"`{10**25}`"),
         ("params: 10", "params: x", f"10: at `own.a.params`: expected {NUMBER}, found `x`"),
@@ -262,10 +266,12 @@ def test_what_is_not_yaml_says_where(old: str, new: str, line: int) -> None:
         parse(broken(old, new), "budgets/b.yaml")
 
 
-@pytest.mark.parametrize("mark", ["<<<<<<< HEAD", "=======", ">>>>>>> their/branch"])
-def test_a_merge_conflict_is_named(mark: str) -> None:
-    with pytest.raises(BaselineError, match=r":8: .* the mark of a merge conflict$"):
-        parse(broken("total: {", f"{mark}\ntotal: {{"), "budgets/b.yaml")
+@pytest.mark.parametrize("mark", ["<<<<<<< HEAD", "||||||| 4f2", "=======", ">>>>>>> their/branch"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_merge_conflict_is_named(mark: str, end: str) -> None:
+    text = broken("total: {", f"{mark}\ntotal: {{").replace("\n", end)
+    with pytest.raises(ConflictError, match=r":8: .* the mark of a merge conflict$"):
+        parse(text, "budgets/b.yaml")
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b"])
@@ -285,6 +291,41 @@ def test_digits_are_those_that_we_write() -> None:
 
 def test_a_long_value_is_cut_in_the_message() -> None:
     assert message(broken("30", "x" * 500)).endswith(f"found `{'x' * 80}`")
+
+
+def test_a_text_moves_no_cursor_and_is_one_line() -> None:
+    hostile = '"\\e[2K\\n1 passed"'
+    assert message(broken("30", hostile)).endswith("found `\\x1b[2K\\n1 passed`")
+    found = message(broken("model: Net", f"{hostile}: Net"))
+    assert "at `\\x1b[2K\\n1 passed`: expected" in found
+    assert "found the key `\\x1b[2K\\n1 passed`" in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"? {'k' * 2_000_000}\n: 1\n",
+        f"model: !{'t' * 2_000_000} Net\n",
+        f"own: {{? {'k' * 2_000_000} : {{? {'k' * 2_000_000} : &a 1}}}}\n",
+        f"? {'k' * 2_000_000}\n: 1\n? {'k' * 2_000_000}\n: 1\n",
+    ],
+)
+def test_a_message_is_short_whatever_the_file_has(text: str) -> None:
+    assert len(message(text)) < 500
+
+
+def test_the_values_of_a_file_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def values(node: nodes.Node) -> int:
+        if isinstance(node.value, dict):
+            return 1 + sum(1 + values(inner) for inner in node.value.values())
+        return 1 + sum(map(values, node.value)) if isinstance(node.value, list) else 1
+
+    needed = values(nodes.parse(GOOD, "b.yaml"))
+    monkeypatch.setattr(nodes, "MAX_VALUES", needed)
+    parse(GOOD, "b.yaml")
+    monkeypatch.setattr(nodes, "MAX_VALUES", needed - 1)
+    expected = f"18: at `latency.cpu, here.layers.a`: expected at most {needed - 1} values"
+    assert message(GOOD) == f"budgets/b.yaml:{expected}, found more"
 
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, nodes.Loader])
@@ -336,7 +377,7 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_bytes(b"model: caf\xe9\n")
     with pytest.raises(
-        BaselineError, match=r"^budgets/b\.yaml: expected UTF-8, found something else at byte 10$"
+        BaselineError, match=r"^budgets/b\.yaml:1: expected UTF-8, found the byte 0xe9$"
     ):
         read(tmp_path / "b.yaml", "budgets/b.yaml")
 
@@ -357,6 +398,20 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(
         BaselineError, match=r"^budgets/b\.yaml: expected at most 100 bytes, found 101$"
     ):
+        read(tmp_path / "b.yaml", "budgets/b.yaml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.yaml")
+    with pytest.raises(BaselineError, match=r"^budgets/b\.yaml: expected a file, found"):
+        read(tmp_path / "b.yaml", "budgets/b.yaml")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_links_in_a_circle_are_named(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").symlink_to("b.yaml")
+    with pytest.raises(BaselineError, match=r"^budgets/b\.yaml: cannot be read: .+"):
         read(tmp_path / "b.yaml", "budgets/b.yaml")
 
 
