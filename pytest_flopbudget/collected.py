@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +14,7 @@ from pytest_flopbudget.items import node_id
 from pytest_flopbudget.names import TestId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from pytest_flopbudget.settings import Settings
 
@@ -28,9 +30,13 @@ class Collected:
         self._tests: set[str] = set()  # before any deselection
         self._files: set[str] = set()  # those that were looked into, also if they have no test
         self._partial: set[str] = set()
+        self._finished = False  # no Ctrl-C nor `-x` stopped the collection on its way
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self._tests.add(node_id(item))
+
+    def pytest_collection_modifyitems(self) -> None:
+        self._finished = True
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self._partial.update(TestId.parse(item.nodeid).file for item in items)
@@ -40,17 +46,19 @@ class Collected:
         (self._files if report.passed else self._partial).add(file)
 
     def pytest_sessionfinish(self) -> None:
-        if hasattr(self._config, "workeroutput"):
+        if hasattr(self._config, "workeroutput") and self._finished:
             self._config.workeroutput[OUTPUT] = [
                 sorted(found) for found in (self._tests, self._files, self._partial)
             ]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        tests, files, partial = getattr(node, "workeroutput", {}).get(OUTPUT, ((), (), ()))
-        self._tests.update(tests)
-        self._files.update(files)
-        self._partial.update(partial)
+        found = getattr(node, "workeroutput", {}).get(OUTPUT)
+        if found is None:
+            return  # a crashed worker; the others have collected the same
+        self._finished = True
+        for own, theirs in zip((self._tests, self._files, self._partial), found, strict=True):
+            own.update(theirs)
 
     def is_gone(self, test: str) -> bool:
         """Tell whether a test does not exist any more, as far as this run can know."""
@@ -69,26 +77,28 @@ class Collected:
 
     def _whole_files(self) -> set[str]:
         """Return the files that were collected from end to end."""
-        if self._config.getoption("lf", default=False):
-            return set()
+        option = self._config.getoption
         named = {arg.partition("::")[0] for arg in self._config.args if "::" in arg}
-        by_node = {self._relative(file) for file in named}
+        if not self._finished or option("lf", default=False) or (named and option("pyargs")):
+            return set()
+        by_node = {file for argument in named for file in self._relative(argument)}
         return self._files - self._partial - by_node
 
-    def _relative(self, argument: str) -> str:
-        path = self._config.invocation_params.dir / argument
-        try:
-            return path.resolve().relative_to(self._config.rootpath.resolve()).as_posix()
-        except ValueError:
-            return argument
+    def _relative(self, argument: str) -> Iterator[str]:
+        """Yield what node ids may call a file: as it was typed, and after symbolic links."""
+        path, root = self._config.invocation_params.dir / argument, self._config.rootpath
+        for file, folder in ((os.path.normpath(path), root), (path.resolve(), root.resolve())):
+            with suppress(ValueError):
+                yield Path(file).relative_to(folder).as_posix()
 
 
 def _test_of(file: Path) -> str | None:
     """Read the test that a baseline names in its head; an invalid file is nobody's."""
     from pytest_flopbudget.baseline.nodes import parse
+    from pytest_flopbudget.baseline.reader import text_in
 
     try:
-        head = file.read_text(encoding="utf-8").partition("\ntotal:")[0]
+        head = (text_in(file, str(file)) or "").partition("\ntotal:")[0]
         return parse(head, str(file)).entries()["test"].text()
-    except (BaselineError, KeyError, OSError, UnicodeDecodeError):
+    except (BaselineError, KeyError):
         return None

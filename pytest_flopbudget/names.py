@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.errors import BaselineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 MAX_LENGTH = 80  # of a piece of a name
 MAX_NAME = 200  # of all its pieces; file systems take 255 bytes
@@ -61,15 +61,15 @@ def baseline_path(node_id: str, name: str | None = None, part: str | None = None
 
 
 def inside(directory: Path, path: PurePosixPath | str) -> Path:
-    """Return the file of a baseline, which no symbolic link may lead out of the budget folder.
+    """Return the file of a baseline, after symbolic links, which may not lead out of the folder.
 
     Raises:
-        BaselineError: it leads out.
+        BaselineError: they do.
     """
-    file = directory / path
-    if not file.resolve().is_relative_to(directory.resolve()):
+    file = Path(os.path.realpath(directory / path))  # `resolve` raises where links go in circles
+    if not file.is_relative_to(os.path.realpath(directory)):
         raise BaselineError(
-            f"{file}: expected a file in `{directory}`, found a symbolic link out of it"
+            f"{directory / path}: expected a file in `{directory}`, found a symbolic link out of it"
         )
     return file
 

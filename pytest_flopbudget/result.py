@@ -93,6 +93,7 @@ class Run:
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...] = ()
     stale: tuple[str, ...] = ()  # baselines whose test is gone, relative to the budget folder
+    removed: tuple[str, ...] = ()  # those of them that the run removed
     errors: tuple[str, ...] = ()  # of the run itself, such as a name that two tests claim
     places: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # file, line of tests
     base: Base | None = None  # the commit that baselines are compared with, if any
@@ -100,8 +101,7 @@ class Run:
     @property
     def stale_fails(self) -> bool:
         """Tell whether stale baselines fail the run: they were neither accepted nor removed."""
-        trimmed = self.settings.update and self.settings.trim
-        return "stale" in self.settings.terms.fail_on and bool(self.stale) and not trimmed
+        return "stale" in self.settings.terms.fail_on and self.stale != self.removed
 
     @property
     def fails(self) -> bool:

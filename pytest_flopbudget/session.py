@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_flopbudget import codec
 from pytest_flopbudget.base import compare_with
+from pytest_flopbudget.baseline.folder import locked
 from pytest_flopbudget.baseline.update import Change, change, updated
 from pytest_flopbudget.collected import COLLECTED, Collected
 from pytest_flopbudget.errors import BaselineError
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from pytest_flopbudget.settings import Settings
 
 ANNOTATES_FAILURES = "pytest_github_actions_annotate_failures"  # a plugin that does it as well
+FINISHED = (  # exit statuses of a run that got to its end
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+)
 ATTRIBUTE = "flop_budget"  # of a test report, on its way from a worker to the controller
 
 
@@ -50,9 +57,11 @@ class Session:
         self._settings = settings
         self._collected = collected
         self._outcomes: dict[str, Outcome] = {}  # by test, of its newest run
+        self._by_worker: dict[str, dict[str, Outcome]] = {}  # by test and worker of xdist
         self._claimed_twice: set[str] = set()  # paths of baselines
         self._changes: list[tuple[Result, Change]] = []
         self._stale: list[str] = []
+        self._removed: list[str] = []
         self._places: dict[str, tuple[str, int | None]] = {}  # file and line of each test
         self._base: Base | None = None
         self._complaints: list[str] = []  # about what decides nothing
@@ -61,21 +70,26 @@ class Session:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, ATTRIBUTE):
             outcome = codec.decode(Outcome, getattr(report, ATTRIBUTE))
-            self._outcomes[outcome.test] = outcome
+            ran = self._by_worker.setdefault(outcome.test, {})
+            ran[getattr(report, "worker_id", "")] = outcome  # a rerun replaces the run before it
+            # Under `--dist each` a test runs on every worker, and passed if it did on all of them.
+            failed = (one for one in ran.values() if not one.passed)
+            self._outcomes[outcome.test] = next(failed, outcome)
             file, line, _ = report.location
             self._places[outcome.test] = (file, None if line is None else line + 1)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         settings = self._settings
+        trims = settings.trim and session.exitstatus in FINISHED
+        trims = trims and not session.config.option.collectonly
         self._find_clashes()
-        if settings.update or settings.propose:
-            found = self._passed if settings.update else self._acceptable
+        found = self._writable
+        with locked(settings.propose or settings.directory) if found or trims else nullcontext():
             self._changes = [c for r in found if (c := self._update(r)) is not None]
-        self._stale = self._collected.stale(settings)
-        if settings.update and settings.trim:
-            for file in self._stale:
-                (settings.directory / file).unlink()
+            self._stale = self._collected.stale(settings)
+            for file in self._stale if trims else ():
+                self._remove(file)
         if settings.base is not None:
             self._base = compare_with(settings.base, settings)
         self._errors += write_reports(self._run)
@@ -104,7 +118,7 @@ class Session:
             lines += terminal.change_lines(self._changes, kept)
         elif settings.propose:
             lines += terminal.proposal_lines(settings, self._changes)
-        lines += terminal.stale_lines(settings, self._stale)
+        lines += terminal.stale_lines(settings, self._stale, self._removed)
         lines += [] if self._base is None else raise_lines(self._base)
         for line in lines:
             terminalreporter.write_line(visible(line))  # names come from tests and models
@@ -124,6 +138,7 @@ class Session:
             results=tuple(self._results),
             unjudged=tuple(self._unjudged),
             stale=tuple(self._stale),
+            removed=tuple(self._removed),
             errors=tuple(self._errors),
             places=self._places,
             base=self._base,
@@ -160,6 +175,13 @@ class Session:
             and result.path not in self._claimed_twice
         ]
 
+    @property
+    def _writable(self) -> list[Result]:
+        """The results to write, into the budget folder or where they are proposed."""
+        if self._settings.update:
+            return self._passed
+        return self._acceptable if self._settings.propose else []
+
     def _find_clashes(self) -> None:
         """Find the budgets that claim one name, which workers do not know of each other."""
         owners: dict[str, Result] = {}
@@ -171,8 +193,9 @@ class Session:
 
     def _update(self, result: Result) -> tuple[Result, Change] | None:
         """Write or propose a baseline; what goes wrong is said at the end, after the others."""
-        from pytest_flopbudget.baseline.reader import read
-        from pytest_flopbudget.baseline.writer import text_of, write
+        from pytest_flopbudget.baseline.folder import write
+        from pytest_flopbudget.baseline.reader import parse, read
+        from pytest_flopbudget.baseline.writer import text_of
 
         settings = self._settings
         try:
@@ -187,7 +210,8 @@ class Session:
             did = change(old, new)
             file = inside(settings.propose or settings.directory, result.path)
             if did is not Change.UNCHANGED:
-                write(file, text_of(new))
+                parse(text := text_of(new), result.file)  # never write what cannot be read
+                write(file, text)
             elif settings.propose:
                 file.unlink(missing_ok=True)  # of a run before this one
         except BaselineError as error:
@@ -197,3 +221,11 @@ class Session:
             self._errors.append(f"{result.file}: cannot be written: {error.strerror}")
             return None
         return result, did
+
+    def _remove(self, file: str) -> None:
+        try:
+            (self._settings.directory / file).unlink(missing_ok=True)
+        except OSError as error:
+            self._errors.append(f"{file}: cannot be removed: {error.strerror}")
+        else:
+            self._removed.append(file)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.nodes import scalar
@@ -26,31 +23,6 @@ HEADER = """\
 def text_of(baseline: Baseline) -> str:
     """Write a baseline as YAML: one line per layer, in the order of the record."""
     return "\n".join(_lines(baseline)) + "\n"
-
-
-def write(file: Path, text: str) -> None:
-    """Replace a file in one step: whatever happens, it is the old one or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(_mode(file))
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _mode(file: Path) -> int:
-    """Keep the permissions of an existing file; a new one gets what the user's mask allows."""
-    if file.exists():
-        return file.stat().st_mode
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _lines(baseline: Baseline) -> Iterator[str]:

@@ -70,7 +70,7 @@ def _notes(run: Run) -> Iterator[str]:
     """Say what else the terminal says of the run: what was not compared, ignored, or is stale."""
     said = [
         *list(outcome_lines(run.settings, run.results, len(run.unjudged)))[1:],
-        *stale_lines(run.settings, run.stale),
+        *stale_lines(run.settings, run.stale, run.removed),
     ]
     if said:
         yield fenced([*said[:SHOWN_LINES], *_more(len(said) - SHOWN_LINES, " lines")])

@@ -176,11 +176,14 @@ def _quoted(path: Path) -> str:
     return shlex.quote(Path(os.path.relpath(path)).as_posix())
 
 
-def stale_lines(settings: Settings, stale: Sequence[str]) -> Iterator[str]:
-    """Name the baselines whose test is gone."""
-    if stale and settings.update and settings.trim:
-        yield f"removed {counted(len(stale), 'stale baseline')}: {', '.join(stale)}"
-    elif stale:
+def stale_lines(
+    settings: Settings, stale: Sequence[str], removed: Sequence[str] = ()
+) -> Iterator[str]:
+    """Name the baselines whose test is gone, and those of them that were removed."""
+    if removed:
+        yield f"removed {counted(len(removed), 'stale baseline')}: {', '.join(removed)}"
+    stale = [file for file in stale if file not in removed]
+    if stale:
         yield f"{counted(len(stale), 'stale baseline')}, of tests that are gone:"
         for file in stale:
             yield f"  {file}"

@@ -1,19 +1,16 @@
 """Records to text: exact, readable, the same bytes each time."""
 
-import os
 import re
-import stat
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 
-from pytest_flopbudget.baseline.reader import parse, read
+from pytest_flopbudget.baseline.reader import parse
 from pytest_flopbudget.baseline.record import COSTS, Baseline, LatencyEntry, OwnCost
-from pytest_flopbudget.baseline.writer import milliseconds, text_of, write
+from pytest_flopbudget.baseline.writer import milliseconds, text_of
 from tests.strategies import MAX_COUNT, TRICKY, baseline, baselines, entry, with_entry
 
 EXAMPLE = """\
@@ -285,55 +282,6 @@ def test_nothing_in_the_text_tells_the_time() -> None:
 
 def test_every_cost_has_a_key_of_its_own() -> None:
     assert len({stored for stored, _ in COSTS.values()}) == len(COSTS)
-
-
-# ---------------------------------------------------------------------- into the folder
-
-
-def test_a_written_file_is_read_again(tmp_path: Path) -> None:
-    file = tmp_path / "tests" / "test_a" / "test_b[層].yaml"
-    write(file, text_of(with_entry()))
-    assert read(file, "b.yaml") == with_entry()
-    assert [p.name for p in file.parent.iterdir()] == [file.name]
-
-
-def test_lines_end_alike_on_every_system(tmp_path: Path) -> None:
-    write(tmp_path / "b.yaml", "a: 1\nb: é\n")
-    assert (tmp_path / "b.yaml").read_bytes() == b"a: 1\nb: \xc3\xa9\n"
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_crash_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    file = tmp_path / "b.yaml"
-    write(file, "old\n")
-
-    def crash(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), crash)
-    with pytest.raises(KeyboardInterrupt):
-        write(file, "new\n")
-    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"b.yaml": "old\n"}
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
-def test_an_update_keeps_the_permissions(tmp_path: Path, mode: int) -> None:
-    file = tmp_path / "b.yaml"
-    file.touch()
-    file.chmod(mode)
-    write(file, "new\n")
-    assert stat.S_IMODE(file.stat().st_mode) == mode
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_a_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
-    (tmp_path / "other").touch()
-    write(tmp_path / "b.yaml", "new\n")
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("other", "b.yaml")]
-    assert modes[0] == modes[1]
 
 
 def test_entries_are_written_in_their_order() -> None:

@@ -145,7 +145,7 @@ def test_a_run_that_fails_as_a_whole_does_not_look_green() -> None:
     assert "errors:\ntwo tests claim one name\n```" in text
     stale = {"stale": ("gone.yaml",), "terms": terms(fail_on=("stale",))}
     assert markdown_text(run(green, **stale)).startswith("### ❌ 1 compute budget: 1 within\n")
-    trimmed = {**stale, "update": True, "trim": True}
+    trimmed = {**stale, "update": True, "trim": True, "removed": stale["stale"]}
     assert markdown_text(run(green, **trimmed)).startswith("### ✅ 1 compute budget: 1 within\n")
 
 
