@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flopbudget.collected import COLLECTED
-from pytest_flopbudget.errors import BaselineError, BudgetNameError, FlopBudgetError, SettingsError
-from pytest_flopbudget.items import clash, failure, marker_arguments, node_id, target
+from pytest_flopbudget.errors import (
+    BaselineError,
+    BudgetNameError,
+    ConflictError,
+    FlopBudgetError,
+    SettingsError,
+)
+from pytest_flopbudget.items import clash, failure, marker_arguments, node_id, target, typed
 from pytest_flopbudget.names import baseline_path, inside, title_of
 from pytest_flopbudget.terms import apply, parse_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path, PurePosixPath
+    from pathlib import PurePosixPath
 
-    from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.ending import Ending
     from pytest_flopbudget.profile import ModelProfile
     from pytest_flopbudget.result import Outcome, Result, Update
@@ -137,6 +142,7 @@ def _evaluate(
     call: tuple[Any, Any, Any],
 ) -> Result:
     """Profile, read the baseline, judge."""
+    from pytest_flopbudget.baseline.reader import read
     from pytest_flopbudget.comparison import latency_budget
     from pytest_flopbudget.judge import judge, judge_ceilings
     from pytest_flopbudget.measure import measure
@@ -147,7 +153,11 @@ def _evaluate(
     test = node_id(item)
     update = Update(target=target(item), options=settings.typed)
     shown = f"{settings.shown_directory}/{path}"
-    baseline = _read(inside(settings.directory, path), shown, update)
+    try:
+        baseline = read(inside(settings.directory, path), shown)
+    except BaselineError as error:
+        remedy = _remedy(error, typed(item.config, settings.directory / path), update)
+        raise BaselineError(error.sentence, remedy) from None
     owner = test if baseline is None else baseline.test
     if owner != test and not item.config.stash[COLLECTED].is_gone(owner):
         raise clash(path, owner, test)
@@ -179,21 +189,14 @@ def _evaluate(
     )
 
 
-def _read(file: Path, shown: str, update: Update) -> Baseline | None:
-    """Read a baseline; where it is not valid, say what to do about it.
-
-    Raises:
-        BaselineError: it is not valid.
-    """
-    from pytest_flopbudget.baseline.reader import read
-
-    try:
-        return read(file, shown)
-    except BaselineError as error:
-        anew = f"rm {shlex.quote(shown)} && {update.command()}"
-        raise BaselineError(
-            error.sentence, f"restore it from version control, or write it anew: {anew}"
-        ) from None
+def _remedy(error: BaselineError, file: str, update: Update) -> str:
+    """Say what to type where a baseline is not valid."""
+    file = shlex.quote(file)
+    if isinstance(error, ConflictError):
+        one_side = f"git checkout --ours -- {file} && {update.command()}"
+        return f"take one side and measure it again: {one_side}"
+    anew = f"rm {file} && {update.command()}"
+    return f"restore it from version control, or write it anew: {anew}"
 
 
 def _described(error: BaseException) -> str:

@@ -53,17 +53,22 @@ def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:
 def target(item: pytest.Item) -> str:
     """Return what selects a test on the command line, from where pytest was started."""
     file, colons, rest = node_id(item).partition("::")
-    path = os.path.relpath(item.config.rootpath / file, item.config.invocation_params.dir)
-    return f"{Path(path).as_posix()}{colons}{rest}"
+    return f"{typed(item.config, item.config.rootpath / file)}{colons}{rest}"
+
+
+def typed(config: pytest.Config, file: Path) -> str:
+    """Return what names a file on the command line, from where pytest was started."""
+    return Path(os.path.relpath(file, config.invocation_params.dir)).as_posix()
 
 
 def node_id(item: pytest.Item) -> str:
     """Return the node id without the `@group` that xdist's `loadgroup` adds."""
-    group = item.get_closest_marker("xdist_group")
-    if group is None:
+    marks = item.iter_markers("xdist_group")
+    groups = [str(m.args[0] if m.args else m.kwargs.get("name", "default")) for m in marks]
+    if not groups:
         return item.nodeid
-    name = group.args[0] if group.args else group.kwargs.get("name", "default")
-    return item.nodeid.removesuffix(f"@{name}")
+    of_all = "_".join(sorted(set(groups)))  # an older xdist takes the closest one alone
+    return item.nodeid.removesuffix(f"@{of_all}").removesuffix(f"@{groups[0]}")
 
 
 def planned_path(item: pytest.Item) -> PurePosixPath:

@@ -31,7 +31,10 @@ def with_entry(baseline: Baseline, profile: ModelProfile, terms: Terms, *, adds:
         return baseline
     now = _entry(baseline, profile, profile.environment, measured)
     entry = now if before is None else _merged(before, now, measured, terms)
-    return replace(baseline, latency={**baseline.latency, key: entry})
+    entries = {**baseline.latency, key: entry}
+    if before is None:  # by name, so that two branches that add one rarely do at one place
+        entries = dict(sorted(entries.items()))
+    return replace(baseline, latency=entries)
 
 
 def _is_stored(metric: Metric, profile: ModelProfile) -> bool:

@@ -325,6 +325,12 @@ def test_entries_of_other_environments_stay() -> None:
     assert list(new.latency) == list(old.latency)
 
 
+def test_an_entry_that_is_added_has_its_place_by_its_name() -> None:
+    old = baseline(latency={"cuda, H100": entry(1.0), "mps, M4": entry(9.0), "cpu, A": entry(1.0)})
+    new = update(old, timed(latency_ms=200.0), adds=True)
+    assert list(new.latency) == ["cpu, A", KEY, "cuda, H100", "mps, M4"]
+
+
 def test_an_entry_tells_the_count_that_is_stored() -> None:
     grown = net(head=("Linear", 700, 90_000_000))
     assert update(with_entry(), timed(grown)).latency[KEY].flops == 120_000_000

@@ -64,16 +64,20 @@ def test_keeping_an_improvement_accepts_no_growth(project: Project) -> None:
     assert "to keep what improved: pytest --update-budgets test_a.py::test_sized" in text_of(result)
 
 
-def test_an_invalid_baseline_says_how_to_mend_it(project: Project) -> None:
+def test_an_invalid_baseline_says_how_to_mend_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.sized(10)
     project.update()
+    (project.root / "below").mkdir()
+    monkeypatch.chdir(project.root / "below")
     file = project.root / "budgets/test_sized/test_sized.yaml"
-    file.write_text("<<<<<<< HEAD\n")
-    result = project.judge()
-    assert "budgets/test_sized/test_sized.yaml:1: expected YAML, found the mark" in text_of(result)
+    file.write_text("- no mapping\n")
+    result = project.judge("../test_sized.py")
+    assert "budgets/test_sized/test_sized.yaml:1: expected a mapping, found" in text_of(result)
     (hint,) = [line for line in failure_of(result, "test_sized") if "hint:" in line]
     remove, update = hint.partition("rm ")[2].split(" && ")
-    assert (project.root / remove) == file
+    assert Path(remove).resolve() == file
     file.unlink()
     project.run(*shlex.split(update)[1:]).assert_outcomes(passed=1)
 
