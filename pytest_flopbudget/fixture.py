@@ -85,6 +85,10 @@ class FlopBudget:
             self.errors.append((part, error))
             if isinstance(error, FlopBudgetError):
                 raise failure(str(error)) from None
+            _hide(error)
+            raise
+        except BaseException as error:
+            _hide(error)
             raise
         self.results.append(result)
         if result.judgement.failing:
@@ -197,6 +201,18 @@ def _remedy(error: BaselineError, file: str, update: Update) -> str:
         return f"take one side and measure it again: {one_side}"
     anew = f"rm {file} && {update.command()}"
     return f"restore it from version control, or write it anew: {anew}"
+
+
+def _hide(error: BaseException) -> None:
+    """Have pytest show the test and the model alone, and our own lines with `--full-trace` only."""
+    before, last = None, error.__traceback__
+    while last is not None:
+        module = last.tb_frame.f_globals.get("__name__", "")
+        if module.startswith("pytest_flopbudget."):
+            last.tb_frame.f_globals["__tracebackhide__"] = True
+        if last.tb_next is None and module == "torch._ops" and before is not None:
+            before.tb_next = None  # where we had an operator run; by itself it has no line
+        before, last = last, last.tb_next
 
 
 def _described(error: BaseException) -> str:

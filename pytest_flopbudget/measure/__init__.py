@@ -10,6 +10,7 @@ from torch import nn
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure import count, thop_engine
 from pytest_flopbudget.measure.assemble import Timed, assemble
+from pytest_flopbudget.measure.blame import layer_noted
 from pytest_flopbudget.measure.call import Call, copied, set_mode
 from pytest_flopbudget.measure.clock import clock_of
 from pytest_flopbudget.measure.devices import dtype_of, is_there, moved, requested
@@ -52,7 +53,7 @@ def measure(
     original = _uncompiled(model)
     layers = Layers(original)
     counted, timed = None, Timed()
-    with kept(model) as state:
+    with kept(model) as state, layer_noted(layers):
         purpose.progress("counting")
         if {"gflops", *RUN} & set(plan.metrics):  # what is run for real is stored with its GFLOPs
             counted = _count(original, layers, state, call, plan.engine)
