@@ -30,10 +30,13 @@ class Collected:
         self._tests: set[str] = set()  # before any deselection
         self._files: set[str] = set()  # those that were looked into, also if they have no test
         self._partial: set[str] = set()
+        self._outside: set[str] = set()  # of the rootdir: what pytest calls them depends on the run
         self._finished = False  # no Ctrl-C nor `-x` stopped the collection on its way
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self._tests.add(node_id(item))
+        if not item.path.is_relative_to(self._config.rootpath):
+            self._outside.add(TestId.parse(item.nodeid).file)
 
     def pytest_collection_modifyitems(self) -> None:
         self._finished = True
@@ -47,9 +50,7 @@ class Collected:
 
     def pytest_sessionfinish(self) -> None:
         if hasattr(self._config, "workeroutput") and self._finished:
-            self._config.workeroutput[OUTPUT] = [
-                sorted(found) for found in (self._tests, self._files, self._partial)
-            ]
+            self._config.workeroutput[OUTPUT] = [sorted(found) for found in self._found()]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -57,7 +58,7 @@ class Collected:
         if found is None:
             return  # a crashed worker; the others have collected the same
         self._finished = True
-        for own, theirs in zip((self._tests, self._files, self._partial), found, strict=True):
+        for own, theirs in zip(self._found(), found, strict=True):
             own.update(theirs)
 
     def is_gone(self, test: str) -> bool:
@@ -65,7 +66,8 @@ class Collected:
         home = TestId.parse(test).file
         if test in self._tests:
             return False
-        return home in self._whole_files() or not (self._config.rootpath / home).exists()
+        is_there = bool(self._outside) or (self._config.rootpath / home).exists()
+        return home in self._whole_files() or not is_there
 
     def stale(self, settings: Settings) -> list[str]:
         """List the stale baselines, relative to the budget folder."""
@@ -82,7 +84,10 @@ class Collected:
         if not self._finished or option("lf", default=False) or (named and option("pyargs")):
             return set()
         by_node = {file for argument in named for file in self._relative(argument)}
-        return self._files - self._partial - by_node
+        return self._files - self._partial - by_node - self._outside - {""}  # that of the session
+
+    def _found(self) -> tuple[set[str], ...]:
+        return self._tests, self._files, self._partial, self._outside
 
     def _relative(self, argument: str) -> Iterator[str]:
         """Yield what node ids may call a file: as it was typed, and after symbolic links."""

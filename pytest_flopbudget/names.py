@@ -49,7 +49,9 @@ def baseline_path(node_id: str, name: str | None = None, part: str | None = None
     test = TestId.parse(node_id)
     folder: Iterable[str]
     if name is None:
-        folder = [_safe(piece) for piece in PurePosixPath(test.file).with_suffix("").parts]
+        file = PurePosixPath(test.file)
+        file = file.with_suffix("") if file.name else file  # none, if it is all that was asked for
+        folder = [_safe(piece) for piece in file.parts]
         stem = ".".join(_safe(piece) for piece in test.names)
     else:
         folder, stem = [], _safe(name)

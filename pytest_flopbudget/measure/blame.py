@@ -23,9 +23,9 @@ def layer_noted(layers: Layers) -> Iterator[None]:
     """Note on what a model raises in which layer that was; Python and pytest show such notes."""
     try:
         yield
-    except FlopBudgetError:
+    except (FlopBudgetError, KeyboardInterrupt, SystemExit):  # who stops a run is told where
         raise
-    except BaseException as error:  # also Ctrl-C, and what a time limit raises
+    except BaseException as error:  # also what a time limit raises
         if note := _note(error, layers):
             _add(error, note)
         raise

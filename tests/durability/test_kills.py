@@ -15,11 +15,11 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked
 ROOT = Path(__file__).parents[2]
 
 
-def kill(tmp_path: Path, *args: str) -> tuple[int, dict[str, int]]:
+def kill(tmp_path: Path, kills: int, *args: str) -> tuple[int, dict[str, int]]:
     """Run the script, and read what it counted, by the words it calls them by."""
     command = [sys.executable, "-m", "tests.durability", "--lines", "--folder", str(tmp_path)]
     done = subprocess.run(
-        [*command, "--kills=20", *args], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, f"--kills={kills}", *args], cwd=ROOT, capture_output=True, text=True, check=False
     )
     counts = re.findall(r"^ +([\d,]+) (.+)$", done.stdout, re.MULTILINE)
     assert counts, done.stderr
@@ -27,7 +27,7 @@ def kill(tmp_path: Path, *args: str) -> tuple[int, dict[str, int]]:
 
 
 def test_nothing_is_torn_and_the_next_run_works(tmp_path: Path) -> None:
-    status, counts = kill(tmp_path)
+    status, counts = kill(tmp_path, 20)
     assert counts["between the first and the last rename"] >= 10
     assert counts["files looked at"] == 1000
     assert counts["of them neither old nor new"] == 0
@@ -37,7 +37,7 @@ def test_nothing_is_torn_and_the_next_run_works(tmp_path: Path) -> None:
 
 
 def test_a_writer_that_does_not_think_of_it_is_found_out(tmp_path: Path) -> None:
-    status, counts = kill(tmp_path, "--naive")
+    status, counts = kill(tmp_path, 6, "--naive")
     assert counts["of them neither old nor new"] > 0
     assert counts["next runs that did not end well"] > 0
     assert status == 1

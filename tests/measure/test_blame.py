@@ -48,7 +48,7 @@ def wrapped(child: nn.Module, x: Any) -> Any:
         raise KeyError from error
 
 
-@pytest.mark.parametrize("kind", [ValueError, RuntimeError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, pytest.fail.Exception])
 @pytest.mark.parametrize(
     ("call", "note"),
     [
@@ -66,6 +66,11 @@ def test_the_innermost_layer_and_its_inputs(
     kind: type[BaseException], call: Any, note: str
 ) -> None:
     assert notes(nn.Sequential(Calls(Raises(kind), call)), kind) == [note]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_who_stops_a_run_is_told_where_without_a_note(kind: type[BaseException]) -> None:
+    assert notes(Raises(kind), kind) == []
 
 
 def test_the_inputs_are_those_of_the_call_that_raised() -> None:

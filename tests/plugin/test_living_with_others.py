@@ -1,0 +1,197 @@
+"""Beside other plugins, options and ways to start pytest, a budget is measured and judged as ever.
+
+A plugin that is not installed is skipped; `pip install -e '.[test,others]'` installs all.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from tests.plugin.project import INI, Project, line_with, text_of
+
+BUDGET = "flop_budget(nn.Linear(1, {size}, bias=False), torch.zeros(1, 1))"
+TEST = f"def test_a(flop_budget): {BUDGET}\n"
+FILE = "test_a/test_a.yaml"
+
+
+def start(project: Project, *args: str, python: tuple[str, ...] = ()) -> pytest.RunResult:
+    """Run pytest in a process of its own, with every plugin that is installed."""
+    quiet = ["-pno:asyncio"] if "error" in python else []  # it warns of its own settings
+    command = [sys.executable, *python, "-m", "pytest", "-pno:cacheprovider", *quiet, *args]
+    return project.pytester.run(*command)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--import-mode=prepend",),
+        ("--import-mode=append",),
+        ("--import-mode=importlib",),
+        ("-pno:cacheprovider",),
+        ("--strict-markers", "--strict-config", "-Werror", "-pno:asyncio"),  # which itself warns
+        ("-pno:terminal",),
+        ("-pno:logging", "-pno:capture"),
+        ("--capture=no",),
+        ("--tb=native", "--showlocals"),
+        ("--noconftest",),
+        ("--assert=plain",),
+    ],
+    ids=" ".join,
+)
+def test_options_of_pytest(project: Project, args: tuple[str, ...]) -> None:
+    project.write("test_a.py", TEST.format(size=4))
+    assert project.update(*args).ret == 0
+    assert "total: {params: 4," in project.budgets()[FILE]
+    assert project.judge(*args).ret == 0
+    project.write("test_a.py", TEST.format(size=5))
+    assert project.judge(*args).ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("python", [("-O",), ("-W", "error")], ids=" ".join)
+def test_options_of_python(project: Project, python: tuple[str, ...]) -> None:
+    project.write("test_a.py", TEST.format(size=4))
+    assert start(project, "--update-budgets", python=python).ret == 0
+    assert "total: {params: 4," in project.budgets()[FILE]
+    project.write("test_a.py", TEST.format(size=5))
+    result = start(project, "--flop-budget", python=python)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "`Linear` exceeds its budget" in text_of(result)
+
+
+def test_twice_in_one_process(project: Project) -> None:
+    project.write("test_a.py", TEST.format(size=4))
+    project.write(
+        "twice.py",
+        """
+        arguments = ([], ["--update-budgets"], ["--flop-budget"], ["--flop-budget"], [])
+        print([int(pytest.main(["-q", *some])) for some in arguments])
+        """,
+    )
+    result = project.pytester.runpython(project.root / "twice.py")
+    assert result.outlines[-1] == "[0, 0, 0, 0, 0]"
+    assert sum("1 skipped" in line for line in result.outlines) == 2
+    assert sum(line == "1 budget: 1 within" for line in result.outlines) == 3
+
+
+def test_without_the_plugin_its_fixture_is_missing_and_nothing_else(project: Project) -> None:
+    project.write("pytest.ini", "[pytest]\n")
+    project.write("test_a.py", TEST.format(size=4) + "def test_b(): pass\n")
+    result = start(project, "-pno:flopbudget")
+    result.assert_outcomes(passed=1, errors=1)
+    assert "fixture 'flop_budget' not found" in text_of(result)
+
+
+# ------------------------------------------------------------------- where things are
+
+
+@pytest.fixture
+def installed(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose tests come with a package that is installed outside of its rootdir."""
+    project.write("lib/shop/__init__.py", "")
+    project.write("lib/shop/tests/__init__.py", "")
+    project.write("lib/shop/tests/test_a.py", (TEST + TEST.replace("_a(", "_b(")).format(size=4))
+    project.write("home/pytest.ini", INI)
+    (project.root / "pytest.ini").unlink()
+    monkeypatch.syspath_prepend(project.root / "lib")
+    monkeypatch.chdir(project.root / "home")
+    return project
+
+
+def stored(project: Project) -> set[str]:
+    return {file.name for file in (project.root / "home" / "budgets").rglob("*.yaml")}
+
+
+def test_tests_of_an_installed_package(installed: Project) -> None:
+    installed.update("--pyargs", "shop.tests").assert_outcomes(passed=2)
+    assert stored(installed) == {"test_a.yaml", "test_b.yaml"}
+    installed.judge("--pyargs", "shop.tests").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("which", ["shop", "shop.tests", "shop.tests.test_a::test_a"])
+def test_what_lies_outside_of_the_rootdir_is_never_stale(installed: Project, which: str) -> None:
+    """Node ids of tests outside of it depend on what pytest was asked for."""
+    installed.update("--pyargs", "shop.tests")
+    installed.write("lib/shop/tests/test_a.py", TEST.format(size=4))
+    result = installed.update("--flop-budget-trim", "--pyargs", which)
+    assert "stale baseline" not in text_of(result)
+    assert {"test_a.yaml", "test_b.yaml"} <= stored(installed)
+
+
+def test_a_rootdir_elsewhere(project: Project) -> None:
+    project.write("test_a.py", TEST.format(size=4))
+    root = project.root / "elsewhere"
+    root.mkdir()
+    args = (f"--rootdir={root}", "-c", "pytest.ini", "test_a.py")
+    project.update(*args).assert_outcomes(passed=1)
+    assert [file.suffix for file in (root / "budgets").rglob("*.*")] == [".yaml"]
+    result = project.judge(*args)
+    result.assert_outcomes(passed=1)
+    assert "stale baseline" not in text_of(result)
+    assert not (project.root / "budgets").exists()
+
+
+# ------------------------------------------------------------------- other plugins
+
+ALONE = "def test_a(flop_budget): {budget}\n"
+PLUGINS = {
+    "pytest_benchmark": "def test_a(flop_budget, benchmark):\n    benchmark(int)\n    {budget}\n",
+    "pytest_cov": ALONE,
+    "pytest_randomly": ALONE,
+    "pytest_timeout": f"@pytest.mark.timeout(100)\n{ALONE}",
+    "pytest_asyncio": f"@pytest.mark.asyncio\nasync {ALONE}",
+    "hypothesis": ALONE,
+}
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_another_plugin(project: Project, plugin: str) -> None:
+    if find_spec(plugin) is None:
+        pytest.skip(f"{plugin} is not installed")
+    project.write("test_a.py", PLUGINS[plugin].format(budget=BUDGET.format(size=4)))
+    options = ["--cov=."] if plugin == "pytest_cov" else []
+    start(project, "--update-budgets", *options).assert_outcomes(passed=1)
+    assert "total: {params: 4," in project.budgets()[FILE]
+    start(project, "--flop-budget", *options).assert_outcomes(passed=1)
+
+
+def test_a_rerun_measures_again_and_the_last_one_counts(project: Project) -> None:
+    pytest.importorskip("pytest_rerunfailures")
+    project.write(
+        "test_a.py",
+        """
+        sizes = iter([6, 5, 4])
+
+        def test_a(flop_budget):
+            size = next(sizes)
+            flop_budget(nn.Linear(1, size, bias=False), torch.zeros(1, 1))
+            assert size == 4
+        """,
+    )
+    result = start(project, "--update-budgets", "--reruns=5")
+    result.assert_outcomes(passed=1)
+    assert "total: {params: 4," in project.budgets()[FILE]
+    assert line_with(result, "baselines:") == "baselines: 1 created"
+    assert line_with(result, "1 budget:") == "1 budget: 1 within"
+    result = start(project, "--flop-budget", "--reruns=5")
+    result.assert_outcomes(passed=1)
+    assert line_with(result, "1 budget:") == "1 budget: 1 within"
+
+
+@pytest.mark.parametrize("method", ["signal", "thread"])
+def test_a_time_limit_in_a_model_loses_nothing(project: Project, method: str) -> None:
+    pytest.importorskip("pytest_timeout")
+    loop = "class Loop(nn.Linear):\n    def forward(self, x):\n        while {loop}: pass\n"
+    loop += "        return super().forward(x)\n\n"
+    loop += "def test_a(flop_budget): flop_budget(Loop(1, 4), torch.zeros(1, 1))\n"
+    project.write("test_a.py", loop.format(loop=False))
+    start(project, "--update-budgets").assert_outcomes(passed=1)
+    before = project.budgets()
+    project.write("test_a.py", loop.format(loop=True))
+    result = start(project, "--update-budgets", "--timeout=1", f"--timeout-method={method}")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert project.budgets() == before
+    if method == "signal":
+        assert "in layer `(model)` (Loop), on inputs 1x1" in text_of(result)
