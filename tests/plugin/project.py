@@ -70,7 +70,8 @@ class Project:
     def run(self, *args: str) -> pytest.RunResult:
         """Run pytest in this process; workers of xdist are processes of their own."""
         importlib.invalidate_caches()
-        without = UNUSED if "-n2" in args else (*UNUSED, "-pno:xdist")
+        parallel = any(arg.startswith(("-n", "--tx")) for arg in args)
+        without = UNUSED if parallel else (*UNUSED, "-pno:xdist")
         return self.pytester.runpytest_inprocess(*without, *args)
 
     def judge(self, *args: str) -> pytest.RunResult:
@@ -84,9 +85,9 @@ class Project:
         self.judge(f"--flop-budget-json={REPORT}", *args)
         return json.loads((self.root / REPORT).read_text(encoding="utf-8"))
 
-    def budgets(self) -> dict[str, str]:
+    def budgets(self, directory: str = "budgets") -> dict[str, str]:
         """Read every file of the budget folder."""
-        folder = self.root / "budgets"
+        folder = self.root / directory
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in files}
 
