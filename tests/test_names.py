@@ -140,6 +140,8 @@ def test_what_was_different_stays_different(one: str, other: str) -> None:
         ("aux/test_a.py", rf"aux{HASH}/test_a"),
         ("./test_a.py", r"test_a"),
         ("README.md", r"README"),
+        (".", r"\."),  # as pytest calls a file outside that is all that was asked for
+        ("", r"\."),
     ],
 )
 def test_a_test_file_outside_of_the_rootdir_has_its_baseline_inside(file: str, folder: str) -> None:

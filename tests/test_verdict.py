@@ -648,6 +648,53 @@ def test_the_budget_passes_exactly_up_to_its_budget(
         assert (verdict.measured < verdict.baseline) is (verdict.verdict is Verdict.IMPROVED)
 
 
+LAYERS = st.sampled_from(["a", "b", "b.c", "d"])
+SPECS = st.dictionaries(LAYERS, st.tuples(counts(), counts()), min_size=1)
+
+
+@given(
+    measured=SPECS,
+    before=SPECS,
+    raised=st.dictionaries(LAYERS, st.tuples(counts(), counts()), min_size=1),
+    latency=st.tuples(st.floats(0.001, 1e6), st.floats(0.001, 1e6), st.floats(0, 1e6)),
+    share=shares(),
+    ceiling=st.none() | counts(),
+    globs=st.sampled_from([(), ("b*",), ("*",)]),
+)
+def test_to_raise_what_was_measured_turns_nothing_that_is_exceeded_into_within(
+    measured: dict[str, tuple[int, int]],
+    before: dict[str, tuple[int, int]],
+    raised: dict[str, tuple[int, int]],
+    latency: tuple[float, float, float],
+    share: Fraction,
+    ceiling: int | None,
+    globs: tuple[str, ...],
+) -> None:
+    """Of the model and of each layer, in every metric."""
+
+    def spec(costs: dict[str, tuple[int, int]]) -> dict[str, Costs]:
+        return {path: ("Linear", *costs.get(path, (0, 0))) for path in ("a", "b", "b.c", "d")}
+
+    def plus(path: str) -> tuple[int, int]:
+        one, more = measured.get(path, (0, 0)), raised.get(path, (0, 0))
+        return one[0] + more[0], one[1] + more[1]
+
+    metrics = ("params", "gflops", "latency")
+    ceilings = {} if ceiling is None else {key: Fraction(ceiling) for key in metrics}
+    agreed = terms(*metrics, ceilings=ceilings, layer_globs=globs)
+    agreed = agreed.with_tolerance(dict.fromkeys(metrics, share))
+    known = baseline(spec(before), latency={ENVIRONMENT.key: entry(latency[1], flops=None)})
+    first, second = (
+        {(v.path, v.metric): v.verdict for v in both(judge(timed(*costs), known, agreed))}
+        for costs in (
+            (spec(measured), latency[0]),
+            (spec({path: plus(path) for path in measured | raised}), latency[0] + latency[2]),
+        )
+    )
+    exceeded = [key for key, verdict in first.items() if verdict is Verdict.EXCEEDED]
+    assert [second[key] for key in exceeded] == [Verdict.EXCEEDED] * len(exceeded)
+
+
 def both(judgement: Judgement) -> Iterator[Any]:
     """Yield the verdicts on the model and on its layers."""
     yield from judgement.metrics

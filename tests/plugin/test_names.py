@@ -47,15 +47,21 @@ def test_parameters(project: Project) -> None:
 
 def test_parameters_that_no_file_can_be_named_after(project: Project) -> None:
     source = """
-    @pytest.mark.parametrize("n", ["../../up", "a/b", "a b", "a:b", "[x]", "y" * 200, "::"])
+    @pytest.mark.parametrize(
+        "n",
+        [
+            *("../../up", "a/b", "a b", "a:b", "[x]", "::", "y" * 300, "y" * 300 + "z", "~", "*"),
+            *("a\\0b", "\N{ROBOT FACE}", "\N{PILE OF POO}", "CON", "nul", "LPT1.x", "dot.", "$(rm)"),
+        ],
+    )
     def test_x(flop_budget, n): CALL
     """
     found = names(project, source)
-    assert len(found) == 7
+    assert len({file.casefold() for file in found}) == 18
     assert {file.partition("/")[0] for file in found} == {"test_a"}
     assert all(file.count("/") == 1 and len(file) < 120 for file in found)
     assert not (project.root / "up.yaml").exists()
-    project.judge().assert_outcomes(passed=7)
+    project.judge().assert_outcomes(passed=18)
 
 
 def test_two_budgets_in_one_test(project: Project) -> None:

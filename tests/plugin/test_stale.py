@@ -1,5 +1,9 @@
 """A baseline whose test is gone is named, but only where the run could know that it is gone."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.plugin.project import Project, text_of
@@ -121,6 +125,117 @@ def test_a_module_that_cannot_be_imported_is_not_judged(gone: Project) -> None:
 
 def test_a_module_that_is_ignored_is_not_judged(gone: Project) -> None:
     assert stale(gone.judge("--ignore=test_a.py")) == []
+
+
+@pytest.mark.parametrize("args", [("--sw",), ("--ignore-glob=*_a.py",), ("-x",), ("--lf",)])
+def test_a_run_of_a_part_is_not_judged_by_what_it_leaves_out(
+    project: Project, args: tuple[str, ...]
+) -> None:
+    project.write("test_a.py", source("one", "two"))
+    project.write("test_b.py", f"{source('one')}\ndef test_fails():\n    assert False\n")
+    project.update()
+    before = project.budgets()
+    for _ in range(2):
+        result = project.update("--flop-budget-trim", "-pcacheprovider", *args)
+        assert stale(result) == []
+    assert project.budgets() == before
+
+
+CONFTESTS = {
+    "collect_ignore": "collect_ignore = ['test_a.py']",
+    "pytest_ignore_collect": (
+        "def pytest_ignore_collect(collection_path):\n"
+        "    return True if collection_path.name == 'test_a.py' else None"
+    ),
+    "a shard that says nothing": "def pytest_collection_modifyitems(items):\n    del items[::2]",
+    "a shard that deselects": (
+        "def pytest_collection_modifyitems(config, items):\n"
+        "    config.hook.pytest_deselected(items=items[::2])\n"
+        "    del items[::2]"
+    ),
+}
+
+
+@pytest.mark.parametrize("conftest", CONFTESTS.values(), ids=CONFTESTS.keys())
+def test_what_a_conftest_leaves_out_is_there(project: Project, conftest: str) -> None:
+    project.write("test_a.py", source("one", "two", "three"))
+    project.update()
+    before = project.budgets()
+    project.write("conftest.py", conftest)
+    assert stale(project.update("--flop-budget-trim")) == []
+    assert project.budgets() == before
+
+
+COLLECTION = {
+    "Ctrl-C": "def pytest_pycollect_makeitem(collector, name):\n"
+    "    if name == 'TestX': raise KeyboardInterrupt",
+    "-x": "def pytest_pycollect_makeitem(collector, name):\n"
+    "    if name == 'TestX' and 'test_a' in str(collector.path): raise ValueError",
+}
+
+
+@pytest.mark.parametrize("conftest", COLLECTION.values(), ids=COLLECTION.keys())
+def test_a_collection_that_was_cut_short_is_not_judged(project: Project, conftest: str) -> None:
+    """Some files were collected whole by then, but the classes in them not yet."""
+    methods = source("one").replace("(flop", "(self, flop").replace("\n", "\n    ")
+    for file in ("test_0.py", "test_a.py"):
+        project.write(file, f"class TestX:\n    {methods}\n")
+    project.update()
+    before = project.budgets()
+    assert len(before) == 2
+    project.write("conftest.py", conftest)
+    args = ("--update-budgets", "--flop-budget-trim", "-x", "-pno:xdist")
+    result = project.pytester.runpytest_inprocess(*args, no_reraise_ctrlc=True)
+    assert result.ret != pytest.ExitCode.OK
+    assert stale(result) == []
+    assert project.budgets() == before
+
+
+def test_a_run_that_only_collects_removes_nothing(gone: Project) -> None:
+    before = gone.budgets()
+    assert stale(gone.update("--flop-budget-trim", "--collect-only")) == [A]
+    assert gone.budgets() == before
+
+
+def test_a_run_that_is_interrupted_removes_nothing(gone: Project) -> None:
+    before = gone.budgets()
+    gone.write("test_c.py", "def test_c():\n    raise KeyboardInterrupt\n")
+    args = ("--update-budgets", "--flop-budget-trim", "-pno:xdist")
+    result = gone.pytester.runpytest_inprocess(*args, no_reraise_ctrlc=True)
+    assert stale(result) == [A]
+    assert gone.budgets() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_file_by_another_name_is_known(gone: Project) -> None:
+    (gone.root / "test_link.py").symlink_to("test_b.py")
+    gone.update("test_link.py")
+    gone.write("test_b.py", source("one", "two"))
+    assert stale(gone.judge("test_link.py::test_two")) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_what_is_no_baseline_in_the_folder_is_left_alone(gone: Project) -> None:
+    os.mkfifo(gone.root / "budgets" / "pipe.yaml")  # to open it would be to wait
+    (gone.root / "budgets" / "endless.yaml").symlink_to("/dev/zero")
+    (gone.root / "budgets" / "folder.yaml").mkdir()
+    (gone.root / "budgets" / "binary.yaml").write_bytes(b"\xff\x00")
+    result = gone.judge()
+    assert stale(result) == [A]
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_what_cannot_be_removed_fails_the_run(
+    gone: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        result = gone.update("--flop-budget-trim")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"{A}: cannot be removed: Permission denied" in text_of(result)
 
 
 def test_a_class_that_is_there_no_more(project: Project) -> None:

@@ -1,7 +1,14 @@
 """`--update-budgets` writes what passed to the end of its teardown, and nothing else."""
 
+import errno
+import os
+import re
+import tempfile
+from pathlib import Path
+
 import pytest
 
+from pytest_flopbudget.baseline import nodes
 from tests.plugin.project import Project, failure_of, line_with, sentence, text_of
 
 FILE = "test_sized/test_sized.yaml"
@@ -319,6 +326,118 @@ def test_what_cannot_be_written_fails_the_run(project: Project) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert f"budgets/{FILE}: cannot be written" in text_of(result)
     assert "test_other/test_sized.yaml" in project.budgets()
+
+
+@pytest.mark.parametrize("error", ["EROFS", "ENOSPC", "EACCES", "EDQUOT"])
+def test_a_disk_that_takes_nothing_is_said_and_the_other_tests_go_on(
+    project: Project, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    project.sized(100)
+    project.sized(100, file="test_other.py")
+    project.update()
+    before = project.budgets()
+    for file in ("test_sized.py", "test_other.py"):
+        project.sized(101, file=file)
+    number = getattr(errno, error)
+    make = tempfile.mkstemp
+
+    def full(**asked: object) -> object:
+        if Path(asked["dir"]).name == "test_sized":
+            raise OSError(number, os.strerror(number))
+        return make(**asked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "mkstemp", full)
+        result = project.update()
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert line_with(result, "cannot be") == (
+        f"budgets/{FILE}: cannot be written: {os.strerror(number)}"
+    )
+    after = project.budgets()
+    assert after[FILE] == before[FILE]
+    assert "params: 101" in after["test_other/test_sized.yaml"]
+    assert list(after) == list(before)
+
+
+def test_what_could_not_be_read_again_is_not_written(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the layers of a model that is larger than what the reader takes."""
+    project.sized(100)
+    monkeypatch.setattr(nodes, "MAX_VALUES", 20)
+    result = project.update()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert line_with(result, "expected at most").startswith(f"budgets/{FILE}:10: ")
+    assert project.budgets() == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_symbolic_links_are_followed_and_kept(project: Project) -> None:
+    (project.root / "elsewhere").mkdir()
+    (project.root / "budgets").symlink_to("elsewhere", target_is_directory=True)
+    project.sized(100)
+    project.update()
+    shared = project.root / "elsewhere/shared.yaml"
+    (project.root / "elsewhere" / FILE).rename(shared)
+    (project.root / "elsewhere" / FILE).symlink_to("../shared.yaml")
+    project.sized(101)
+    project.update().assert_outcomes(passed=1)
+    assert (project.root / "budgets").is_symlink()
+    assert (project.root / "budgets" / FILE).is_symlink()
+    assert "params: 101" in shared.read_text()
+    project.judge().assert_outcomes(passed=1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+@pytest.mark.parametrize("run", ["judge", "update"])
+def test_a_symbolic_link_out_of_the_folder_is_refused(project: Project, run: str) -> None:
+    project.sized(100)
+    project.update()
+    outside = (project.root / "budgets" / FILE).rename(project.root / "outside.yaml")
+    (project.root / "budgets" / FILE).symlink_to(outside)
+    before = outside.read_text()
+    project.sized(99)
+    result = getattr(project, run)()
+    result.assert_outcomes(failed=1)
+    assert "found a symbolic link out of it" in sentence(failure_of(result, "test_sized"))
+    assert outside.read_text() == before
+
+
+@pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
+def test_a_run_that_stops_writes_what_passed_before(project: Project, option: str) -> None:
+    for file, end in {"a": "pass", "b": "assert False", "c": "pass"}.items():
+        project.write(
+            f"test_{file}.py",
+            f"""
+            def test_x(flop_budget):
+                flop_budget(nn.Linear(1, 1), torch.zeros(1, 1))
+                {end}
+            """,
+        )
+    result = project.update(option)
+    result.assert_outcomes(passed=1, failed=1)
+    assert list(project.budgets()) == ["test_a/test_x.yaml"]
+    assert summary(result) == [
+        "baselines: 1 created, 1 kept",
+        "created budgets/test_a/test_x.yaml",
+        "kept that of test_b.py::test_x, which did not pass",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "stays"), [("params", "gflops"), ("gflops", "params"), ("latency", "total:")]
+)
+def test_metrics_that_are_not_asked_for_stay(project: Project, metrics: str, stays: str) -> None:
+    project.sized(100)
+    project.update()
+    old = project.budgets()[FILE]
+    project.sized(101)
+    project.update(f"--flop-budget-metrics={metrics}", "--flop-budget-time-limit=0.05")
+    new = project.budgets()[FILE]
+    assert new != old
+    part = re.compile(rf"{stays}.*?(?=[,}}])")
+    assert part.findall(new)[:2] == part.findall(old)[:2]
 
 
 def test_figures_of_any_size_survive_the_round_trip(project: Project) -> None:
