@@ -18,6 +18,7 @@ from pytest_flopbudget.baseline.reader import parse, read
 from pytest_flopbudget.baseline.writer import text_of
 from pytest_flopbudget.errors import BaselineError
 from tests.strategies import baseline, baselines
+from tests.thorough import thorough
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +168,7 @@ def test_whatever_is_in_a_file_it_is_a_baseline_or_refused_by_name(
     check(file, content)
 
 
-@pytest.mark.thorough
+@thorough
 @given(content=files())
 @settings(max_examples=10_000)
 def test_ten_thousand_files(file: Path, content: bytes) -> None:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.plugin.project import INI, REPORT, Project, line_with, text_of
+from tests.thorough import thorough
 
 TESTS = """
 from tests.plugin.variants import net
@@ -86,7 +87,6 @@ MODES = {
     "loadfile": ["--dist=loadfile", "-n2"],
     "worksteal": ["--dist=worksteal", "-n2"],
 }
-thorough = pytest.mark.thorough
 
 
 @pytest.mark.parametrize(
