@@ -54,7 +54,7 @@ LINES = {
     ),
     "shapes": ("return x @ x", "", "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
     "dtype": ("return x @ torch.zeros(4, 4).double()", "", "RuntimeError: expected m1 and m2 to"),
-    "device": ("return self.linear.to('cuda:99')(x)", "", "Error: "),
+    "device": ("return x @ torch.eye(4, device='nowhere')", "", "RuntimeError: Expected one of"),
     "memory": (
         "return x + torch.empty(2**52)",  # no memory is needed to count it
         "metrics='params,gflops,latency'",

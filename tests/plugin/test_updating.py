@@ -254,6 +254,16 @@ def test_nothing_is_written_without_the_option(project: Project) -> None:
     assert not (project.root / "budgets").exists()
 
 
+def test_what_a_killed_run_left_is_for_the_next_update_to_remove(project: Project) -> None:
+    project.sized(100)
+    project.update()
+    left = project.write("budgets/test_sized/.flop-budget-abc.tmp", "half of a base")
+    project.judge().assert_outcomes(passed=1)
+    assert left.exists()
+    project.update()
+    assert list(project.budgets()) == [FILE]
+
+
 def test_nothing_is_rewritten_without_the_option(project: Project) -> None:
     project.sized(100)
     project.update()
