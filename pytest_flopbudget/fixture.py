@@ -168,7 +168,7 @@ def _evaluate(
     with progress_of(item) as progress:
         purpose = Purpose(
             budget_ms=partial(latency_budget, baseline=baseline, terms=terms),
-            stored=settings.update,
+            stored=settings.update or settings.propose is not None,
             progress=progress,
         )
         profile = measure(*call, terms.plan, purpose)

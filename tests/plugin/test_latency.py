@@ -370,3 +370,10 @@ def test_the_report_has_the_statistics(timed: Project) -> None:
     found = {key: budget[key] for key in ("latency_ms", "latency_median_ms", "rounds", "doubt")}
     assert found == {"latency_ms": 2, "latency_median_ms": 2, "rounds": 5, "doubt": ""}
     assert (budget["latency_spread_ms"], budget["undisturbed_rounds"]) == (0, 5)
+
+
+def test_what_is_proposed_is_measured_as_well_as_what_is_stored(timed: Project) -> None:
+    (plain,) = timed.report()["budgets"]
+    (proposed,) = timed.report("--flop-budget-propose=proposed")["budgets"]
+    assert plain["rounds"] == 5
+    assert proposed["rounds"] > 100
