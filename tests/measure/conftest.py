@@ -1,10 +1,19 @@
 """What several files of tests share."""
 
+from contextlib import nullcontext
+
 import pytest
 
 
 @pytest.fixture
-def brief_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no other process that times a model."""
+    free = nullcontext(enter_result=True)
+    monkeypatch.setattr("pytest_flopbudget.measure.latency.turn", lambda: free)
+
+
+@pytest.fixture
+def brief_timing(monkeypatch: pytest.MonkeyPatch, no_turn: None) -> None:
     """Time one call of a warm-up, one round, and one for the layers."""
     monkeypatch.setattr("pytest_flopbudget.measure.quiet.gc.collect", lambda *_: 0)  # 0.1 s each
     monkeypatch.setattr("pytest_flopbudget.measure.sampling.DECIDED_BY", 0.0)

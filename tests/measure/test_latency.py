@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import nullcontext
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,9 @@ def clock(request: pytest.FixtureRequest) -> FakeClock:
 
 @pytest.fixture(autouse=True)
 def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever this machine does, no round waits for a core unless a test says so."""
+    """Whatever this machine does, nothing waits for a core or a turn unless a test says so."""
     waits(monkeypatch, repeat(0))
+    monkeypatch.setattr(latency_module, "turn", lambda: nullcontext(enter_result=True))
 
 
 def waits(monkeypatch: pytest.MonkeyPatch, total_ns: Iterator[int]) -> None:
@@ -196,8 +198,6 @@ def test_the_device_is_waited_for_once_a_call(clock: FakeClock) -> None:
 
 
 def test_without_a_turn_of_its_own(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    from contextlib import nullcontext
-
     monkeypatch.setattr(latency_module, "turn", lambda: nullcontext(enter_result=False))
     assert timed(Timed(clock, repeat(3.0)), clock).doubt == NO_TURN
 

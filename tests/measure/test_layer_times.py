@@ -18,6 +18,7 @@ from pytest_flopbudget.measure.layers import Layers
 from tests.measure.fake_time import FakeClock, FakeDevice, Passing, Timed
 from tests.measure.helpers import Fn, mlp, x
 
+pytestmark = pytest.mark.usefixtures("no_turn")
 Times = dict[str, tuple[float, float]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -33,8 +34,10 @@ def _loaded() -> None:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Let every call of a model take 2 ms, and wait for no core, in runs within this process."""
+    """Let every call of a model take 2 ms, and wait for nothing, in runs within this process."""
     fake = Machine()
+    free = nullcontext(enter_result=True)
+    monkeypatch.setattr("pytest_flopbudget.measure.latency.turn", lambda: free)
     monkeypatch.setattr("pytest_flopbudget.measure.clock_of", lambda _: fake)
     monkeypatch.setattr("pytest_flopbudget.measure.quiet.Queue.waited_ns", fake.waited_ns)
     return fake
