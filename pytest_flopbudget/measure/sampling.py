@@ -12,6 +12,7 @@ from statistics import median, quantiles
 RANK = 3  # the round that stands for the model: the third fastest, since one may be a fluke
 ENOUGH_ROUNDS = 5  # that a value within its budget needs
 UNDISTURBED_SHARE = 0.02  # of a round that was spent waiting for a core, at the most
+QUIET_SHARE = 0.25  # of the rounds that must be undisturbed; what is left of a busy machine is slow
 CLOSE = 0.05  # a value over its budget by no more than this gets all the time there is
 
 # Shares of the time limit.
@@ -79,10 +80,19 @@ class Sample:
         first, _, third = quantiles([one.total_ns for one in self.rounds], n=4)
         return third - first
 
+    @property
+    def was_quiet(self) -> bool:
+        """Tell whether enough rounds were undisturbed to believe that the model is no faster.
+
+        On a machine that is busy all the time even the few rounds that waited for no core are
+        slow: others have emptied the caches and use the memory.
+        """
+        return self.undisturbed >= max(RANK, QUIET_SHARE * len(self.rounds))
+
     def is_settled(self) -> bool:
         """Tell whether the second half of the rounds found nothing that is faster."""
         rounds = len(self.rounds)
-        if rounds < 2 * ENOUGH_ROUNDS or self.undisturbed < ENOUGH_ROUNDS:
+        if rounds < 2 * ENOUGH_ROUNDS or not self.was_quiet:
             return False
         before = self._values_ns[rounds // 2 - 1]
         return before - self.value_ns <= STEADY * before
@@ -101,14 +111,14 @@ def is_enough(sample: Sample, budget_ns: float | None, spent: float, *, stored: 
         return True
     if stored or budget_ns is None:
         settled = spent >= SETTLED_FROM and sample.is_settled()
-        if not settled and (spent < SETTLED_BY or sample.undisturbed < RANK):
+        if not settled and (spent < SETTLED_BY or not sample.was_quiet):
             return False
     if budget_ns is None:
         return True
     if sample.value_ns <= budget_ns:
         return len(sample.rounds) >= ENOUGH_ROUNDS
     clearly = sample.value_ns > budget_ns * (1 + CLOSE)
-    return clearly and spent >= CONFIRMED_FROM and sample.undisturbed >= RANK
+    return clearly and spent >= CONFIRMED_FROM and sample.was_quiet
 
 
 def doubt(sample: Sample, limit_ns: float) -> str:
@@ -120,6 +130,6 @@ def doubt(sample: Sample, limit_ns: float) -> str:
     if rounds < RANK:
         limit = f"the time limit of {limit_ns / 1e9:g} s"
         return f"no more than {rounds} of {RANK} rounds fit into {limit}"
-    if sample.undisturbed < RANK:
+    if not sample.was_quiet:
         return f"the machine was busy: {sample.undisturbed} of {rounds} rounds ran undisturbed"
     return ""

@@ -109,11 +109,14 @@ def test_when_a_budget_is_judged(rounds: int, budget: int, spent: float, *, enou
 
 
 def test_what_is_over_its_budget_needs_undisturbed_rounds() -> None:
-    busy = sample(*[100] * 50, waited_ns=50)
-    assert not is_enough(busy, 50, CONFIRMED_FROM, stored=False)
-    for _ in range(RANK):
+    busy = sample(*[100] * 48, waited_ns=50)
+    for _ in range(15):
         busy.add(Round(100))
+    assert not is_enough(busy, 50, CONFIRMED_FROM, stored=False)
+    assert doubt(busy, LIMIT_NS) == "the machine was busy: 15 of 63 rounds ran undisturbed"
+    busy.add(Round(100))  # a quarter of all
     assert is_enough(busy, 50, CONFIRMED_FROM, stored=False)
+    assert doubt(busy, LIMIT_NS) == ""
 
 
 STEADY = [100] * 2 * ENOUGH_ROUNDS
