@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.values import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,10 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
         help="measure the noise of this machine, and print the latency tolerance that it affords",
     )
     selftest.add_argument(
-        "--runs", type=_runs, default=12, help="processes that time the same model (12)"
+        "--runs", type=_at_least(2), default=12, help="processes that time the same model (12)"
     )
     selftest.add_argument(
-        "--threads", type=int, default=1, help="intra-op threads while timing (1)"
+        "--threads", type=_at_least(1), default=1, help="intra-op threads while timing (1)"
     )
     asked = parser.parse_args(arguments)
 
@@ -27,10 +33,15 @@ def main(arguments: list[str] | None = None) -> int:
     return run_selftest(asked.runs, asked.threads)
 
 
-def _runs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 2:  # noqa: PLR2004 - one run differs from nothing
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 2, found `{text}`")
-    return int(text)
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number: int = whole(minimum)(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return number
+
+    return parse
 
 
 if __name__ == "__main__":

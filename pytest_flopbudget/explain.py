@@ -128,7 +128,9 @@ def _latency_changes(profile: ModelProfile, baseline: Baseline) -> Iterable[Laye
         if path not in profile or any(other.startswith(f"{path}.") for other in stored):
             continue
         layer = profile[path]
-        after = Fraction(layer.latency_ms or 0)
+        if layer.latency_ms is None:  # a fused operator computes it, so nobody knows
+            continue
+        after = Fraction(layer.latency_ms)
         before = Fraction(str(before_ms))
         yield LayerChange(
             kind=_direction(after - before),

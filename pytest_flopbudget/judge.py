@@ -101,11 +101,11 @@ def _unknown(metric: Metric, profile: ModelProfile, terms: Terms) -> MetricVerdi
 def _compared(
     metric: Metric, profile: ModelProfile, stored: Fraction | None, budget: Fraction, terms: Terms
 ) -> MetricVerdict:
-    """Compare a value; noise only adds to a latency, so what is doubtful is one over its budget."""
+    """Compare a value; noise only adds to a latency, so one within its budget is within it."""
     measured = Fraction(getattr(profile, metric.field))
     found, reason = word(metric, measured, stored, budget, terms.tolerance[metric.key]), ""
-    over = found is Verdict.EXCEEDED or profile.rounds == 1
-    if metric is LATENCY and profile.doubt and over:
+    matters = found is not Verdict.WITHIN or profile.rounds == 1
+    if metric is LATENCY and profile.doubt and matters:
         found, reason = Verdict.INCONCLUSIVE, profile.doubt
     return _verdict(metric, profile, found, baseline=stored, budget=budget, reason=reason)
 

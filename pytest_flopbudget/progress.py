@@ -6,6 +6,8 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from pytest_flopbudget.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -36,7 +38,7 @@ def progress_of(
         now = clock()
         if now >= due:
             due = now + PAUSE_S
-            line.write(f"{item.nodeid}: {phase}, {now - start:.0f} s")
+            line.write(f"{visible(item.nodeid)}: {phase}, {now - start:.0f} s")
 
     try:
         yield show

@@ -126,7 +126,15 @@ def _environments(file: str, old: Baseline, new: Baseline) -> Iterator[Raise]:
             continue
         for metric in METRICS.values():
             before, after = (None if metric.exact else e.figure(metric) for e in (entry, now))
-            if before is not None and after is not None and after > before:
+            if before is not None and after is None:
+                yield Raise(
+                    file=file,
+                    kind=Kind.UNLIMITED,
+                    metric=metric.key,
+                    where=environment,
+                    line=new.line("latency", environment),
+                )
+            elif before is not None and after is not None and after > before:
                 yield Raise(
                     file=file,
                     kind=Kind.RAISED,

@@ -96,11 +96,12 @@ def _time(
         state.clear_gradients()
         set_mode(model, training=call.training)
         with call.standing_in(lambda tensor: copied(tensor, device)) as inputs:
-            objects = inputs.objects()
+            before = inputs.objects(), ModelState(model)
             if "latency" in plan.metrics:
                 timing = _timing(plan, purpose, where)
                 timed.latency = time_call(model, parts, inputs, clock_of(device), timing)
-                objects.restore()
+                for state_before in before:
+                    state_before.restore()
             if "memory" in plan.metrics:
                 purpose.progress("weighing")
                 meter = meter_of(device, compiled=compiled)

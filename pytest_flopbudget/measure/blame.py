@@ -47,7 +47,10 @@ def _note(error: BaseException, layers: Layers) -> str:
 def _inputs(frame: Any) -> str:
     if frame is None:
         return ""
-    given = shapes((frame.f_locals.get("args"), frame.f_locals.get("kwargs")))
+    try:
+        given = shapes((frame.f_locals.get("args"), frame.f_locals.get("kwargs")))
+    except Exception:  # noqa: BLE001 - of an input's own code; the model's error is what counts
+        return ""
     texts = ["x".join(map(str, shape)) or "()" for shape in given]
     return f", on inputs {', '.join(texts)}" if texts else ""
 

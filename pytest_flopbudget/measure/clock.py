@@ -60,14 +60,17 @@ class EventClock:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        module = torch.get_device_module(device)
-        self._event = getattr(module, "Event", None) or _EventOf(device)
-        self._current_stream = torch.accelerator.current_stream
+        module: Any = torch.get_device_module(device)
+        own = hasattr(module, "Event")
+        self._event = module.Event if own else _EventOf(device)
+        # Events take streams of their own module; those of `mps` know one stream only.
+        source = module if own else torch.accelerator
+        self._current_stream = getattr(source, "current_stream", None)
 
     def mark(self) -> Any:
         """Record an event behind the work that was started on the device."""
         event = self._event(enable_timing=True)
-        event.record(self._current_stream(self._device))
+        event.record(*([self._current_stream(self._device)] if self._current_stream else []))
         return event
 
     def settle(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.measure import sampling
 from pytest_flopbudget.measure.layer_times import LayerWatch, OwnTimes
-from pytest_flopbudget.measure.quiet import load, quiet, turn
+from pytest_flopbudget.measure.quiet import alone, load, quiet
 from pytest_flopbudget.measure.sampling import Sample
 from pytest_flopbudget.measure.stopwatch import Stopwatch
 
@@ -25,7 +25,7 @@ WARM_UP_SHARE = 0.1  # of the time limit
 LAYER_ROUNDS, MOST_LAYER_ROUNDS = 9, 100
 LAYERS_FOR = 0.02  # share of the time limit, for more than the least rounds of layers
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
-NO_TURN = "other processes timed models all the time, so this one had no turn of its own"
+NEVER_ALONE = "other processes timed models all the time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,64 +71,61 @@ def time_call(
             time is left.
     """
     timing.progress("waiting for other processes that time a model")
-    with turn() as had, quiet(timing.threads):
+    with alone() as is_alone, quiet(timing.threads):
         before = load()
-        watch = Stopwatch(model, call, clock, timing.limit_s)
-        try:
-            compile_ms = _compile(watch, timing)
-            timing.progress("warming up")
-            warm_up(watch)
-            sample = sampled(watch, timing)
-            timing.progress("timing layers")
-            own = None if layers is None else _time_layers(watch, layers, clock, call)
-        finally:
-            watch.close()
-    doubt = sampling.doubt(sample, watch.limit_ns) if had else NO_TURN
+        stopwatch = Stopwatch(model, call, clock, limit_s=timing.limit_s, threads=timing.threads)
+        compile_ms = _compile(stopwatch, timing)
+        timing.progress("warming up")
+        warm_up(stopwatch)
+        sample = sampled(stopwatch, timing)
+        timing.progress("timing layers")
+        own = None if layers is None else _time_layers(stopwatch, layers, clock, call)
+    doubt = sampling.doubt(sample, stopwatch.limit_ns) if is_alone else NEVER_ALONE
     return _latency(sample, doubt, compile_ms, before, own)
 
 
-def warm_up(watch: Stopwatch) -> None:
+def warm_up(stopwatch: Stopwatch) -> None:
     """Run calls that are thrown away until three in a row found nothing that is faster."""
     best_ns, calls, since = float("inf"), 0, 0
     while not calls or (
-        since < LEAST_WARM_UP and calls < MOST_WARM_UP and watch.spent < WARM_UP_SHARE
+        since < LEAST_WARM_UP and calls < MOST_WARM_UP and stopwatch.spent < WARM_UP_SHARE
     ):
-        time_ns = watch.round().total_ns
+        time_ns = stopwatch.round().total_ns
         calls, since = calls + 1, 0 if time_ns < best_ns * (1 - WARM) else since + 1
         best_ns = min(best_ns, time_ns)
 
 
-def sampled(watch: Stopwatch, timing: Timing) -> Sample:
+def sampled(stopwatch: Stopwatch, timing: Timing) -> Sample:
     """Time rounds until there are enough to say whether the model is within its budget."""
     budget_ns = None if timing.budget_ms is None else timing.budget_ms * 1e6
     sample = Sample()
     while not sample.rounds or not sampling.is_enough(
-        sample, budget_ns, watch.spent, stored=timing.stored
+        sample, budget_ns, stopwatch.spent, stored=timing.stored
     ):
-        sample.add(watch.round())
+        sample.add(stopwatch.round())
         timing.progress(f"timing, {len(sample.rounds)} rounds")
     return sample
 
 
-def _compile(watch: Stopwatch, timing: Timing) -> float | None:
+def _compile(stopwatch: Stopwatch, timing: Timing) -> float | None:
     """Run the call in which a model is compiled; it is no part of the time limit."""
     if not timing.compiled:
         return None
     timing.progress("compiling")
-    compile_ns = watch.round().total_ns
-    watch.restart()
+    compile_ns = stopwatch.round().total_ns
+    stopwatch.restart()
     return compile_ns / 1e6
 
 
-def _time_layers(watch: Stopwatch, layers: Layers, clock: Clock, call: Call) -> OwnTimes | None:
+def _time_layers(stopwatch: Stopwatch, layers: Layers, clock: Clock, call: Call) -> OwnTimes | None:
     """Measure the own time of each layer, forward and backward, as long as there is time."""
     rounds: list[LayerWatch] = []
-    enough = watch.spent + LAYERS_FOR
-    while len(rounds) < MOST_LAYER_ROUNDS and watch.spent < LAYERS_BY:
-        if len(rounds) >= LAYER_ROUNDS and watch.spent >= enough:
+    enough = stopwatch.spent + LAYERS_FOR
+    while len(rounds) < MOST_LAYER_ROUNDS and stopwatch.spent < LAYERS_BY:
+        if len(rounds) >= LAYER_ROUNDS and stopwatch.spent >= enough:
             break
         rounds.append(LayerWatch(layers, clock, training=call.training))
-        watch.round(rounds[-1])
+        stopwatch.round(rounds[-1])
     return OwnTimes.of(rounds, len(layers)) if rounds else None
 
 

@@ -71,7 +71,7 @@ class LayerWatch:
         """Begin with the first way."""
         self._switch(ROOT)
 
-    def turn_round(self, output: Any) -> None:
+    def end_forward(self, output: Any) -> None:
         """End the way forward, and watch the backward graph of what came out.
 
         The time of a node belongs to the layer that made it; what has no layer, such as adding

@@ -70,6 +70,10 @@ class Tracker:
         self._on_enter = on_enter
         self._on_exit = on_exit
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Tracker:
+        """A layer that is copied while it is watched keeps its hooks, and what they lead to."""
+        return self
+
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Hold the hooks on every layer, outside of the hooks that the model has already."""

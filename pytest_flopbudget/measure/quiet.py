@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST_WAIT_S = 600.0
-SCHEDULED = Path("/proc/thread-self/schedstat")  # ns on a core, ns waiting for one, turns
+PROCESS = Path("/proc")
+OWN = "thread-self/schedstat"  # nanoseconds on a core, nanoseconds waiting for one, how often
 
 
 @contextmanager
@@ -35,47 +36,36 @@ def quiet(threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def turn(longest_s: float = LONGEST_WAIT_S, *, folder: Path | None = None) -> Iterator[bool]:
+def alone(longest_s: float = LONGEST_WAIT_S, *, folder: Path | None = None) -> Iterator[bool]:
     """Wait until no other process of this user on this machine times a model.
 
-    Yields whether that was had: not if others took longer than `longest_s` in all. A process that
-    dies gives its turn back; where no file can be locked, nobody waits.
+    Yields whether that came: not if others took longer than `longest_s` in all. A process that
+    dies lets the next one in; where no file can be locked, nobody waits.
     """
     user = getattr(os, "getuid", lambda: "")()
-    file = (folder or Path(tempfile.gettempdir())) / f"pytest-flopbudget{user}.lock"
-    lock = FileLock(file)
-    had = True
-    try:
-        lock.acquire(timeout=longest_s, poll_interval=0.02)
-    except Timeout:
-        had = False
-    except (OSError, NotImplementedError):
-        pass
-    try:
-        yield had
-    finally:
-        lock.release()
+    with ExitStack() as stack:
+        is_alone = True
+        try:
+            file = (folder or Path(tempfile.gettempdir())) / f"pytest-flopbudget{user}.lock"
+            stack.enter_context(FileLock(file, timeout=longest_s, poll_interval=0.02))
+        except Timeout:
+            is_alone = False
+        except (OSError, NotImplementedError):
+            pass
+        yield is_alone
 
 
-class Queue:
-    """How long this thread stood ready and waited for a core; on Linux, else nothing is known."""
+def waited_ns(*, every_thread: bool, process: Path = PROCESS) -> int:
+    """Return how long this thread, or every one, has stood ready and waited for a core.
 
-    def __init__(self, file: Path = SCHEDULED) -> None:
-        self._handle: int | None = None
-        with suppress(OSError):
-            self._handle = os.open(file, os.O_RDONLY)
-
-    def waited_ns(self) -> int:
-        """Return the nanoseconds since the thread began."""
-        if self._handle is None:
-            return 0
-        return int(os.pread(self._handle, 64, 0).split()[1])
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+    Linux tells; elsewhere it is 0, as nothing is known.
+    """
+    threads = process.glob("self/task/*/schedstat") if every_thread else [process / OWN]
+    waited = 0
+    for file in threads:
+        with suppress(OSError):  # a thread may have ended; other systems have no such file
+            waited += int(file.read_text().split()[1])
+    return waited
 
 
 def load() -> float | None:

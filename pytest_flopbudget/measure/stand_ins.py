@@ -10,12 +10,12 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from pytest_flopbudget.measure.layers import ROOT, Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from torch import nn
 
     Call = Callable[..., Any]
 
@@ -29,22 +29,49 @@ def standing_in(layers: Layers, wrap: Callable[[int, Call], Call]) -> Iterator[N
         for layer, module in _called_one_by_one(layers):
             for name in CALLS:
                 if (call := getattr(module, name)) is not None:
-                    stack.enter_context(_replaced(module, name, wrap(layer, call)))
+                    stand_in = _StandIn(module, name, wrap(layer, call))
+                    stack.enter_context(_replaced(module, name, stand_in))
         yield
 
 
 def is_compiled(module: nn.Module) -> bool:
     """Tell whether a module runs as compiled, so that no layer below it is called any more."""
-    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
+    return (
+        hasattr(module, "_orig_mod")
+        or module._compiled_call_impl is not None
+        or hasattr(getattr(module, "forward", None), "_torchdynamo_orig_callable")
+    )
+
+
+class _StandIn:
+    """Calls a layer; copied with its module, it is what calls the copy."""
+
+    def __init__(self, module: nn.Module, name: str, call: Call) -> None:
+        self._module = module
+        self._name = name
+        self._call = call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self._module, self._name)
 
 
 def _called_one_by_one(layers: Layers) -> Iterator[tuple[int, nn.Module]]:
-    """Yield the layers that are not below a compiled one, whose code guards what they are."""
-    compiled = [module for module in layers.modules if is_compiled(module)]
-    below = {id(m) for module in compiled for m in module.modules() if m is not module}
+    """Yield the layers that are called themselves.
+
+    Compiled code guards what the modules below it are, and `DataParallel` calls replicas of them.
+    """
+    hiding = [module for module in layers.modules if is_compiled(module) or _has_replicas(module)]
+    below = {id(m) for module in hiding for m in module.modules() if m is not module}
     for layer, module in enumerate(layers.modules):
         if layer != ROOT and id(module) not in below:
             yield layer, module
+
+
+def _has_replicas(module: nn.Module) -> bool:
+    return isinstance(module, nn.DataParallel) and len(module.device_ids) > 1
 
 
 @contextmanager

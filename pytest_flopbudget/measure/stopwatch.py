@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.quiet import Queue
+from pytest_flopbudget.measure.keep import ModelState
+from pytest_flopbudget.measure.quiet import waited_ns
 from pytest_flopbudget.measure.sampling import Round
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Unwatched:
     def start(self) -> None:
         """Begin with the first way."""
 
-    def turn_round(self, output: Any) -> None:
+    def end_forward(self, output: Any) -> None:
         """End the way forward."""
 
     def stop(self) -> None:
@@ -42,12 +43,14 @@ UNWATCHED = Unwatched()
 class Stopwatch:
     """Runs calls and times them, as long as there is time left."""
 
-    def __init__(self, model: nn.Module, call: Call, clock: Clock, limit_s: float) -> None:
+    def __init__(
+        self, model: nn.Module, call: Call, clock: Clock, *, limit_s: float, threads: int = 1
+    ) -> None:
         self._model = model
         self._call = call
-        self._objects = call.objects()
+        self._before = [call.objects()]  # what each round finds as it was
         self._clock = clock
-        self._queue = Queue()
+        self._threads = threads
         self.limit_ns = limit_s * 1e9
         self.restart()
 
@@ -61,24 +64,29 @@ class Stopwatch:
         return (self._clock.now_ns() - self._start_ns) / self.limit_ns
 
     def round(self, watch: LayerWatch | Unwatched = UNWATCHED) -> Round:
-        """Time one call; the arguments are as they were before the one before it."""
-        self._objects.restore()
+        """Time one call; arguments and model are as they were before the one before it.
+
+        What the model keeps from its first call on stays, but it cannot grow with the rounds.
+        """
+        for state in self._before:
+            state.restore()
         call, clock = self._call.fresh(), self._clock
         with watch.attached():
-            waited_ns = self._queue.waited_ns()
+            waited = self._waited_ns()
             start = clock.mark()
             watch.start()
             output = call.forward(self._model)
-            watch.turn_round(output)
+            watch.end_forward(output)
             middle = clock.mark()
             if call.training:
                 call.backward(output)
             watch.stop()
             end = clock.mark()
             clock.settle()
-            waited_ns = self._queue.waited_ns() - waited_ns
-        return Round(clock.between_ns(start, middle), clock.between_ns(middle, end), waited_ns)
+            waited = self._waited_ns() - waited
+        if len(self._before) == 1:
+            self._before.append(ModelState(self._model))
+        return Round(clock.between_ns(start, middle), clock.between_ns(middle, end), waited)
 
-    def close(self) -> None:
-        """Let go of what is open."""
-        self._queue.close()
+    def _waited_ns(self) -> int:
+        return waited_ns(every_thread=self._threads > 1)

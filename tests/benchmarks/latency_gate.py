@@ -141,8 +141,12 @@ def missing(
     stored = {name: of_kind(rows, "baseline", name) for name in MODELS}
     for name in MODELS:
         while len(stored[name]) < asked.baselines:
-            stored[name].append(in_child(store, name))
-            yield stored[name][-1]
+            row = in_child(store, name)
+            if row["doubt"]:  # an update stores nothing then, and says so
+                print(f"no baseline: {row['doubt']}")
+                continue
+            stored[name].append(row)
+            yield row
         for extra in sorted({case.extra for case in SLOWED}):
             if not done["ratio", name, extra]:
                 yield in_child(true_ratio, name, extra)
@@ -182,6 +186,7 @@ def store(name: str) -> dict[str, Any]:
     return {
         "kind": "baseline",
         "model": name,
+        "doubt": profile.doubt,
         "text": writer.text_of(baseline),
         "ms": profile.latency_ms,
         "sample": statistics(sample),

@@ -6,14 +6,14 @@ import pytest
 
 
 @pytest.fixture
-def no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def undisturbed_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no other process that times a model."""
     free = nullcontext(enter_result=True)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.turn", lambda: free)
+    monkeypatch.setattr("pytest_flopbudget.measure.latency.alone", lambda: free)
 
 
 @pytest.fixture
-def brief_timing(monkeypatch: pytest.MonkeyPatch, no_turn: None) -> None:
+def brief_timing(monkeypatch: pytest.MonkeyPatch, undisturbed_by_others: None) -> None:
     """Time one call of a warm-up, one round, and one for the layers."""
     monkeypatch.setattr("pytest_flopbudget.measure.quiet.gc.collect", lambda *_: 0)  # 0.1 s each
     monkeypatch.setattr("pytest_flopbudget.measure.sampling.DECIDED_BY", 0.0)

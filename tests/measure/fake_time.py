@@ -61,19 +61,31 @@ class FakeDevice(FakeClock):
 
 
 class Timed(nn.Module):
-    """Each call takes the next of the given milliseconds; backward takes its own."""
+    """Each call takes the next of the given milliseconds; backward takes its own.
+
+    What a model holds is put back before each round, so time and calls lie in functions.
+    """
 
     def __init__(self, clock: FakeClock, ms: Iterable[float], backward_ms: float = 0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
-        self._time = clock, iter(ms), backward_ms
-        self.calls = 0
+        times, calls = iter(ms), []
+
+        def run() -> None:
+            calls.append(1)
+            clock.work(next(times))
+
+        self._run = run
+        self._run_backward = lambda: clock.work(backward_ms)
+        self._count = lambda: len(calls)
+
+    @property
+    def calls(self) -> int:
+        return self._count()
 
     def forward(self, rows: Tensor) -> Tensor:
-        clock, ms, backward_ms = self._time
-        self.calls += 1
-        clock.work(next(ms))
-        return Passing.apply(rows, self.weight, lambda: clock.work(backward_ms))
+        self._run()
+        return Passing.apply(rows, self.weight, self._run_backward)
 
 
 class Passing(torch.autograd.Function):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -268,3 +270,12 @@ def test_a_layer_that_calls_itself_has_the_shapes_of_its_first_call() -> None:
 
     root = profile_model(Halving(), x(4, 8)).layers[0]
     assert (root.calls, root.input_shapes, root.output_shapes) == (3, ((4, 8),), ((1, 8),))
+
+
+def test_a_layer_that_forward_copies_keeps_its_hooks() -> None:
+    """The hooks lead to what counts: copied with the layer, it crashed the interpreter."""
+    model = Fn(lambda self, rows: copy.deepcopy(self.layer)(rows), layer=nn.Linear(2, 4))
+    profile = profile_model(model, x(2, 2))
+    assert (profile.flops, profile.counted_on) == (32, "meta")
+    gc.collect()
+    assert not model.layer._forward_hooks

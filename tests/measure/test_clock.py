@@ -25,6 +25,10 @@ def test_the_clock_of_the_host_does_not_go_back(clock: HostClock) -> None:
     assert clock.now_ns() >= marks[-1]
 
 
+class OwnStream(SimpleNamespace):
+    """A stream of the accelerator's module; its events take no other."""
+
+
 class FakeEvent:
     """An event that happens at the time at which its stream stands."""
 
@@ -32,7 +36,10 @@ class FakeEvent:
         assert enable_timing
         self.ms: float | None = None
 
+    takes: type = OwnStream
+
     def record(self, stream: Any) -> None:
+        assert type(stream) is self.takes
         stream.ms += 1.5
         self.ms = stream.ms
 
@@ -46,12 +53,15 @@ class Accelerator:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, event: Any) -> None:
         self.waited: list[torch.device] = []
         self.streams: dict[torch.device, Any] = {}
-        module = SimpleNamespace(Event=event) if event else SimpleNamespace()
+        module = SimpleNamespace(Event=event, current_stream=self.own) if event else object()
         monkeypatch.setattr(torch, "get_device_module", lambda _: module)
         monkeypatch.setattr(torch.accelerator, "synchronize", self.waited.append)
-        monkeypatch.setattr(torch.accelerator, "current_stream", self.stream)
+        monkeypatch.setattr(torch.accelerator, "current_stream", self.plain)
 
-    def stream(self, device: torch.device) -> Any:
+    def own(self, device: torch.device) -> Any:
+        return self.streams.setdefault(device, OwnStream(ms=0.0))
+
+    def plain(self, device: torch.device) -> Any:
         return self.streams.setdefault(device, SimpleNamespace(ms=0.0))
 
 
@@ -81,11 +91,28 @@ def test_a_device_whose_module_has_no_events_gets_those_of_torch(
 
     def event(device: torch.device, *, enable_timing: bool) -> FakeEvent:
         made.append(device)
-        return FakeEvent(enable_timing=enable_timing)
+        plain = FakeEvent(enable_timing=enable_timing)
+        plain.takes = SimpleNamespace
+        return plain
 
     monkeypatch.setattr(torch, "Event", event)
     assert isinstance(clock_of(DEVICE), EventClock)
     assert made == [DEVICE, DEVICE]
+
+
+def test_events_of_a_device_with_one_stream_take_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Only(FakeEvent):
+        now = 0.0
+
+        def record(self) -> None:  # type: ignore[override]
+            Only.now += 1.5
+            self.ms = Only.now
+
+    Accelerator(monkeypatch, None)
+    monkeypatch.setattr(torch, "get_device_module", lambda _: SimpleNamespace(Event=Only))
+    clock = clock_of(torch.device("mps"))
+    assert isinstance(clock, EventClock)
+    assert clock.between_ns(clock.mark(), clock.mark()) == 1_500_000
 
 
 @pytest.mark.parametrize("error", [RuntimeError, NotImplementedError, TypeError])

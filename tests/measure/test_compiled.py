@@ -64,6 +64,11 @@ def in_place(model: Model, backend: Backend) -> Any:
     return model
 
 
+def its_forward(model: Model, backend: Backend) -> Any:
+    model.forward = torch.compile(model.forward, backend=backend.function())
+    return model
+
+
 def in_part(model: Model, backend: Backend) -> Any:
     model.body = torch.compile(model.body, backend=backend.function())
     return model
@@ -76,7 +81,7 @@ def backend() -> Iterator[Backend]:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("compiled", [whole, in_place, in_part])
+@pytest.mark.parametrize("compiled", [whole, in_place, its_forward, in_part])
 def test_a_compiled_model(compiled: Callable[[Model, Backend], Any], backend: Backend) -> None:
     profile = profile_model(compiled(Model(), backend), x(4, 8), metrics=ALL)
     assert (profile.flops, profile.params, profile.model) == (FLOPS, 212, "Model")

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.measure import latency as latency_module
+from pytest_flopbudget.measure import stopwatch as stopwatch_module
 from pytest_flopbudget.measure.call import Call
 from pytest_flopbudget.measure.latency import (
     LEAST_WARM_UP,
     MOST_WARM_UP,
-    NO_TURN,
+    NEVER_ALONE,
     Latency,
     Timing,
     time_call,
 )
 from pytest_flopbudget.measure.layer_times import OwnTimes
 from pytest_flopbudget.measure.layers import Layers
-from pytest_flopbudget.measure.quiet import Queue
 from pytest_flopbudget.measure.sampling import ENOUGH_ROUNDS
 from pytest_flopbudget.measure.stopwatch import Stopwatch
 from tests.measure.fake_time import FakeClock, FakeDevice, Timed
@@ -45,13 +45,13 @@ def clock(request: pytest.FixtureRequest) -> FakeClock:
 
 @pytest.fixture(autouse=True)
 def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever this machine does, nothing waits for a core or a turn unless a test says so."""
+    """Whatever this machine does, nothing waits for a core or for others unless a test says so."""
     waits(monkeypatch, repeat(0))
-    monkeypatch.setattr(latency_module, "turn", lambda: nullcontext(enter_result=True))
+    monkeypatch.setattr(latency_module, "alone", lambda: nullcontext(enter_result=True))
 
 
 def waits(monkeypatch: pytest.MonkeyPatch, total_ns: Iterator[int]) -> None:
-    monkeypatch.setattr(Queue, "waited_ns", lambda _: next(total_ns))
+    monkeypatch.setattr(stopwatch_module, "waited_ns", lambda *, every_thread: next(total_ns))
 
 
 def timed(model: nn.Module, clock: FakeClock, *, training: bool = False, **timing: Any) -> Latency:
@@ -144,9 +144,9 @@ def test_warm_up_lasts_until_nothing_is_faster(
     clock: FakeClock, times: list[float], calls: int
 ) -> None:
     model = Timed(clock, chain(times, repeat(times[-1])))
-    watch = Stopwatch(model, Call((x(1),), {}, training=False), clock, 10.0)
+    call = Call((x(1),), {}, training=False)
+    watch = Stopwatch(model, call, clock, limit_s=10.0)
     latency_module.warm_up(watch)
-    watch.close()
     assert model.calls == calls
 
 
@@ -195,9 +195,9 @@ def test_the_device_is_waited_for_once_a_call(clock: FakeClock) -> None:
 # Around it.
 
 
-def test_without_a_turn_of_its_own(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency_module, "turn", lambda: nullcontext(enter_result=False))
-    assert timed(Timed(clock, repeat(3.0)), clock).doubt == NO_TURN
+def test_beside_others_that_never_end(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency_module, "alone", lambda: nullcontext(enter_result=False))
+    assert timed(Timed(clock, repeat(3.0)), clock).doubt == NEVER_ALONE
 
 
 def test_which_phases_are_told(clock: FakeClock) -> None:
@@ -355,3 +355,26 @@ def test_every_round_gets_the_values_of_the_inputs() -> None:
 
     profile_model(Fn(forward), torch.ones(2), metrics=("latency",))
     assert torch.tensor(seen).isfinite().all()
+
+
+@briefly
+@pytest.mark.parametrize("metrics", [("memory",), ("latency", "memory")])
+def test_a_cache_in_the_model_does_not_grow_with_the_rounds(
+    monkeypatch: pytest.MonkeyPatch, metrics: tuple[str, ...]
+) -> None:
+    """What a round finds, and what it weighs, does not depend on how many there were."""
+    monkeypatch.setattr("pytest_flopbudget.measure.latency.MOST_WARM_UP", 20)
+    sizes: set[int] = set()
+
+    def forward(self: Any, rows: Tensor) -> Tensor:
+        self.cache = [*self.cache, rows.clone()]
+        if not rows.is_meta:
+            sizes.add(len(self.cache))
+        return torch.cat(self.cache)
+
+    model = Fn(forward, layer=nn.Identity())
+    model.cache = []
+    profile = profile_model(model, x(4, 8), metrics=metrics)
+    assert sizes <= {1, 2}
+    assert profile.memory_bytes == 4 * 8 * 4 * (1 + 2)  # one more in the cache, and both together
+    assert model.cache == []

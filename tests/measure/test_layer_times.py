@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from itertools import chain, cycle, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -18,7 +20,10 @@ from pytest_flopbudget.measure.layers import Layers
 from tests.measure.fake_time import FakeClock, FakeDevice, Passing, Timed
 from tests.measure.helpers import Fn, mlp, x
 
-pytestmark = pytest.mark.usefixtures("no_turn")
+pytestmark = pytest.mark.usefixtures("undisturbed_by_others")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Times = dict[str, tuple[float, float]]
 
 
@@ -46,13 +51,13 @@ class Parent(nn.Module):
         super().__init__()
         self.child = Timed(clock, repeat(5.0), backward_ms=7.0)
         self.weight = nn.Parameter(torch.ones(1))
-        self._clock = clock
+        self._work = lambda ms: clock.work(ms)
 
     def forward(self, rows: Tensor) -> Tensor:
-        self._clock.work(1)
+        self._work(1)
         rows = self.child(rows)
-        self._clock.work(2)
-        return Passing.apply(rows, self.weight, lambda: self._clock.work(3))
+        self._work(2)
+        return Passing.apply(rows, self.weight, lambda: self._work(3))
 
 
 def test_own_times(clock: FakeClock) -> None:
@@ -157,7 +162,7 @@ def test_nothing_stays_behind_after_an_exception(error: type[BaseException]) -> 
     watch = LayerWatch(Layers(model), FakeClock(), training=True)
     with pytest.raises(error), watch.attached():
         output = model(x(4, 8))
-        watch.turn_round(output)
+        watch.end_forward(output)
         raise error
     assert all("_call_impl" not in vars(module) for module in model.modules())
     output.sum().backward()  # no mark is made any more
@@ -208,3 +213,42 @@ def test_a_container_has_the_time_of_what_it_holds() -> None:
     profile = profile_model(model, x(1, 1), metrics=("latency",))
     assert profile["layers"].own_latency_ms is None
     assert profile["layers"].latency_ms == profile["layers.0"].own_latency_ms
+
+
+def by_pickle(layer: nn.Module) -> nn.Module:
+    twin: nn.Module = pickle.loads(pickle.dumps(layer))  # noqa: S301 - of this very process
+    return twin
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, by_pickle])
+def test_a_copy_of_a_layer_runs_itself(copied: Callable[[nn.Module], nn.Module]) -> None:
+    """A model may copy a layer in forward: the copy has weights of its own."""
+    outputs: list[float] = []
+
+    def forward(self: Any, rows: Tensor) -> Tensor:
+        twin = copied(self.layer)
+        with torch.no_grad():
+            for parameter in twin.parameters():
+                parameter.zero_()
+        outputs.append(float(twin(rows).detach().sum()))
+        return self.layer(rows)
+
+    model = Fn(forward, layer=nn.Linear(1, 1))
+    with LayerWatch(Layers(model), FakeClock(), training=False).attached():
+        model(torch.ones(1, 1))
+    assert outputs == [0.0]
+
+
+def test_replicas_of_layers_are_left_alone() -> None:
+    class Parallel(nn.DataParallel):
+        def __init__(self, module: nn.Module) -> None:
+            nn.Module.__init__(self)
+            self.module, self.device_ids = module, [0, 1]
+
+    seen: list[str] = []
+    inner = Fn(lambda rows: seen.extend(vars(inner)) or rows)
+    parallel = Parallel(inner)
+    with LayerWatch(Layers(nn.Sequential(parallel)), FakeClock(), training=False).attached():
+        assert "_call_impl" in vars(parallel)
+        inner(x(1))
+    assert "_call_impl" not in seen

@@ -1,41 +1,38 @@
-"""Turns between processes that time models, and what a thread waited for."""
+"""Being alone among the processes that time models, and what threads waited for."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from pytest_flopbudget.measure import quiet as quiet_module
-from pytest_flopbudget.measure.quiet import Queue, load, turn
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pytest_flopbudget.measure.quiet import alone, load, waited_ns
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pytest_flopbudget.measure.quiet import turn
+from pytest_flopbudget.measure.quiet import alone
 
-with turn(folder=Path(sys.argv[1])):
+with alone(folder=Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()
 """
 
 
-def test_a_free_turn_is_had(tmp_path: Path) -> None:
-    with turn(folder=tmp_path) as had:
-        assert had
-    with turn(folder=tmp_path) as again:
+def test_alone_from_the_start(tmp_path: Path) -> None:
+    with alone(folder=tmp_path) as is_alone:
+        assert is_alone
+    with alone(folder=tmp_path) as again:
         assert again
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> subprocess.Popen[str]:
-    """Another process that has its turn."""
+    """Another process that times a model."""
     command = [sys.executable, "-c", HOLD, str(tmp_path)]  # this very interpreter
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -45,53 +42,70 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
         process.kill()
 
 
-def test_only_one_process_has_its_turn(tmp_path: Path, other: subprocess.Popen[str]) -> None:
-    with turn(0.05, folder=tmp_path) as had:
-        assert not had
+def test_two_processes_are_not_alone(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+    with alone(0.05, folder=tmp_path) as is_alone:
+        assert not is_alone
     assert other.poll() is None
 
 
-def test_a_process_that_dies_gives_its_turn_back(
+def test_a_process_that_dies_lets_the_next_one_in(
     tmp_path: Path, other: subprocess.Popen[str]
 ) -> None:
     other.kill()
-    with turn(60, folder=tmp_path) as had:
-        assert had
+    with alone(60, folder=tmp_path) as is_alone:
+        assert is_alone
 
 
 def test_where_nothing_can_be_locked_nobody_waits(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("no folder")
-    with turn(folder=file) as had:
-        assert had
+    with alone(folder=file) as is_alone:
+        assert is_alone
 
 
 # Waiting for a core.
 
 
-def test_a_queue_tells_what_the_second_number_of_its_file_says(tmp_path: Path) -> None:
-    file = tmp_path / "schedstat"
-    file.write_text("123456789 987654 32\n")
-    queue = Queue(file)
-    assert queue.waited_ns() == 987654
-    file.write_text("123456789 1000000 33\n")
-    assert queue.waited_ns() == 1000000
-    queue.close()
-    queue.close()
-    assert queue.waited_ns() == 0
+@pytest.fixture
+def process(tmp_path: Path) -> Path:
+    """What Linux tells of a process whose main thread waited for 5 ns, and another one for 70."""
+    for place, waited in {"thread-self": 5, "self/task/1": 5, "self/task/2": 70}.items():
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "schedstat").write_text(f"123456789 {waited} 32\n")
+    (tmp_path / "self/task/3").mkdir()  # which ends at this moment
+    return tmp_path
 
 
-def test_without_the_file_nothing_is_known(tmp_path: Path) -> None:
-    queue = Queue(tmp_path / "none")
-    assert queue.waited_ns() == 0
-    queue.close()
+@pytest.mark.parametrize(("every_thread", "waited"), [(False, 5), (True, 75)])
+def test_how_long_threads_waited_for_a_core(
+    process: Path, waited: int, *, every_thread: bool
+) -> None:
+    assert waited_ns(every_thread=every_thread, process=process) == waited
 
 
-@pytest.mark.skipif(not quiet_module.SCHEDULED.exists(), reason="this system does not tell")
-def test_this_thread_has_a_queue() -> None:
-    queue = Queue()
-    assert 0 <= queue.waited_ns() <= queue.waited_ns()
-    queue.close()
+@pytest.mark.parametrize("every_thread", [False, True])
+def test_where_the_system_does_not_tell_nothing_is_known(
+    tmp_path: Path, *, every_thread: bool
+) -> None:
+    assert waited_ns(every_thread=every_thread, process=tmp_path) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").exists(), reason="needs Linux")
+def test_this_system_tells() -> None:
+    own = waited_ns(every_thread=False)
+    assert 0 <= own <= waited_ns(every_thread=False)
+    assert own <= waited_ns(every_thread=True)
+
+
+def test_without_a_folder_for_temporary_files_nobody_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", missing)
+    with alone() as is_alone:
+        assert is_alone
 
 
 def test_the_load(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,9 +37,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Let every call of a model take 2 ms, and wait for nothing, in runs within this process."""
     fake = Machine()
     free = nullcontext(enter_result=True)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.turn", lambda: free)
+    monkeypatch.setattr("pytest_flopbudget.measure.latency.alone", lambda: free)
     monkeypatch.setattr("pytest_flopbudget.measure.clock_of", lambda _: fake)
-    monkeypatch.setattr("pytest_flopbudget.measure.quiet.Queue.waited_ns", fake.waited_ns)
+    monkeypatch.setattr("pytest_flopbudget.measure.stopwatch.waited_ns", fake.waited_ns)
     return fake
 
 

@@ -41,7 +41,7 @@ class Machine:
     def between_ns(self, start: int, end: int) -> int:
         return end - start
 
-    def waited_ns(self) -> int:
+    def waited_ns(self, **_threads: bool) -> int:
         self._waited += self.wait_ms * 1e6
         return round(self._waited)
 

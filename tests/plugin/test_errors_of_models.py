@@ -53,7 +53,11 @@ LINES = {
         *("", "ValueError: no"),
     ),
     "shapes": ("return x @ x", "", "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
-    "dtype": ("return x @ torch.zeros(4, 4).double()", "", "RuntimeError: expected m1 and m2 to"),
+    "dtype": (  # kernels without values multiply what no device does
+        "return x @ torch.zeros(4, 4).double()",
+        "metrics='params,gflops,latency'",
+        "RuntimeError: expected m1 and m2 to",
+    ),
     "device": ("return x @ torch.eye(4, device='nowhere')", "", "RuntimeError: Expected one of"),
     "memory": (
         "return x + torch.empty(2**52)",  # no memory is needed to count it
