@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.metrics import LATENCY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.metrics import Metric
@@ -120,26 +120,53 @@ def _cost_changes(
 
 
 def _latency_changes(profile: ModelProfile, baseline: Baseline) -> Iterable[LayerChange]:
-    """Compare the stored times of layers, without those whose children are stored as well."""
+    """Compare the times of stored layers, without what is stored of the layers below them.
+
+    What is left of a layer that has such parts may be its own code, or parts too small to be
+    stored. As a difference of noisy times it can seem to shrink, so it counts if it grew.
+    """
     environment = profile.environment
     entry = baseline.latency.get(environment.key) if environment else None
-    stored = entry.layers if entry else {}
-    for path, before_ms in stored.items():
-        if path not in profile or any(other.startswith(f"{path}.") for other in stored):
+    if entry is None or not entry.layers:
+        return
+    before = {path: Fraction(str(ms)) for path, ms in entry.layers.items()}
+    before = {"": entry.figure(LATENCY) or Fraction(0), **before}
+    layers = {path: profile[path] for path in before if path in profile}
+    # What a fused operator computes has no time of its own, so nobody knows.
+    after = {
+        p: Fraction(layer.latency_ms) for p, layer in layers.items() if layer.latency_ms is not None
+    }
+    parts = _parts(before)
+    for path in after:
+        layer = layers[path]
+        was, now = (_without(times, path, parts.get(path, ())) for times in (before, after))
+        if path in parts and now <= was:
             continue
-        layer = profile[path]
-        if layer.latency_ms is None:  # a fused operator computes it, so nobody knows
-            continue
-        after = Fraction(layer.latency_ms)
-        before = Fraction(str(before_ms))
         yield LayerChange(
-            kind=_direction(after - before),
+            kind=_direction(now - was),
             path=path,
             type=layer.type,
-            before=before,
-            after=after,
+            before=was,
+            after=now,
             calls=layer.calls,
         )
+
+
+def _parts(paths: Collection[str]) -> dict[str, list[str]]:
+    """Assign each path to the nearest one above it."""
+    parts: dict[str, list[str]] = {}
+    for path in paths:
+        if path:
+            above = path.rpartition(".")[0]
+            while above not in paths:
+                above = above.rpartition(".")[0]
+            parts.setdefault(above, []).append(path)
+    return parts
+
+
+def _without(times: Mapping[str, Fraction], path: str, parts: Iterable[str]) -> Fraction:
+    """Take the times of the parts from that of a layer; noise may leave less than nothing."""
+    return max(times[path] - sum(times.get(part, 0) for part in parts), Fraction(0))
 
 
 def _with_ancestors(paths: Iterable[str]) -> set[str]:

@@ -178,6 +178,8 @@ def test_each_layer_is_renamed_once_at_the_most(
 def slower(**latency_ms: float) -> list[tuple[str, str, Fraction]]:
     layers = {path.replace("__", "."): {"latency_ms": ms} for path, ms in latency_ms.items()}
     stored = {"stem": 30.0, "body": 25.0, "body.0": 20.5, "gone": 7.0}
+    if "model" in layers:
+        layers[""] = layers.pop("model")
     found = changes(
         LATENCY,
         timed(layers=layers),
@@ -186,11 +188,28 @@ def slower(**latency_ms: float) -> list[tuple[str, str, Fraction]]:
     return [(change.path, change.kind.value, change.growth) for change in found]
 
 
-def test_latency_is_explained_by_the_stored_times_of_the_innermost_layers() -> None:
+def test_latency_is_explained_by_the_stored_times_of_layers_without_those_below() -> None:
     assert slower(stem=40.0, body=80.0, body__0=70.5) == [
         ("body.0", "grown", Fraction(50)),
         ("stem", "grown", Fraction(10)),
+        ("body", "grown", Fraction(5)),
     ]
+
+
+def test_time_that_no_layer_below_spends_is_explained_by_the_layer_that_spends_it() -> None:
+    assert slower(model=167.0, stem=30.0, body=75.0, body__0=20.5) == [
+        ("body", "grown", Fraction(50)),
+        ("", "grown", Fraction(24)),  # from 100 - 30 - 25 - 7 to 167 - 30 - 75
+    ]
+
+
+def test_a_rest_that_noise_has_made_smaller_explains_nothing() -> None:
+    assert slower(model=88.0, stem=30.0, body=21.0, body__0=20.5) == []
+
+
+def test_a_model_without_times_of_layers_explains_nothing() -> None:
+    stored = baseline(latency={ENVIRONMENT.key: entry(100.0)})
+    assert changes(LATENCY, timed(layers={"": {"latency_ms": 200.0}}), stored) == []
 
 
 def test_stored_times_are_compared_as_they_are_written() -> None:

@@ -57,7 +57,7 @@ def more_than_shown(found: Collection[object], noun: str = "") -> list[str]:
 
 
 def _section(metric: Metric, layers: list[LayerChange], growth: Fraction) -> list[str]:
-    what = "total time" if metric.key == "latency" else f"own {metric.label}"
+    what = "own time" if metric.key == "latency" else f"own {metric.label}"
     return [
         f"{metric.label}: {counted(len(layers), 'layer')} changed, by {what}:",
         *_fitting(_rows(metric, layers, growth)),

@@ -93,7 +93,7 @@ def test_latency() -> None:
         "  latency (ms)    200.00  125.00    100.00  +100.0 %  exceeded",
         f"  baseline: {FILE}:18",
         "",
-        "latency: 2 layers changed, by total time:",
+        "latency: 2 layers changed, by own time:",
         "  head  Linear  +90.00  90 %  65.00 -> 155.00",
         "  stem  Conv2d  +10.00  10 %  30.00 -> 40.00",
         "",
