@@ -43,10 +43,12 @@ def named_layers(profile: ModelProfile, globs: Iterable[str]) -> list[str]:
     for glob in globs:
         matching = [path for path in paths if fnmatchcase(path, glob)]
         if not matching:
+            known = ", ".join(f"`{path}`" for path in paths[1:4])
             raise MeasureError(
                 f"`layers`: no layer of `{profile.model}` matches `{glob}`",
-                "layer paths are the names of `named_modules()`, such as "
-                + ", ".join(f"`{path}`" for path in paths[1:4]),
+                f"layer paths are the names of `named_modules()`, such as {known}"
+                if known
+                else f"`{profile.model}` has no layers below it: leave `layers` out",
             )
         named.update(dict.fromkeys(matching))
     return list(named)

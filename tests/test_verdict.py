@@ -514,6 +514,13 @@ def test_a_glob_that_matches_nothing_is_an_error(known: Baseline | None, glob: s
     )
 
 
+def test_a_glob_for_a_model_that_is_a_single_layer_says_so() -> None:
+    one = {"": ("Linear", 20, 64)}
+    with pytest.raises(MeasureError) as e:
+        judge(profile(one), baseline(one), terms(layer_globs=("head",)))
+    assert e.value.hint == "`Linear` has no layers below it: leave `layers` out"
+
+
 def test_data_dependent_flops_are_judged_by_the_total_alone() -> None:
     moved = net(stem=("Conv2d", 100, 10_000_001), head=("Linear", 700, 69_999_999))
     judgement = judge(profile(moved, data_dependent=True), baseline(), terms())
