@@ -64,8 +64,7 @@ def sentence(result: Result) -> str:
     if verdict.verdict is Verdict.EXCEEDED:
         return _exceeded_sentence(result, verdict)
     if verdict.verdict is Verdict.IMPROVED:
-        better = [v for v in result.judgement.failing if v.path == verdict.path]
-        return f"{subject} improved: {_figures(result, better)}"
+        return f"{subject} improved: {_figures(result, _alike(result, verdict))}"
     return f"{METRICS[verdict.metric].label} of {subject} is {verdict.verdict.text}" + (
         f": {verdict.reason}" if verdict.reason else ""
     )
@@ -73,14 +72,19 @@ def sentence(result: Result) -> str:
 
 def _exceeded_sentence(result: Result, first: MetricVerdict) -> str:
     """Name what is over, by how much, and the layer that has the largest part in it."""
-    failing = result.judgement.failing
-    over = [v for v in failing if v.verdict is Verdict.EXCEEDED and v.path == first.path]
+    over = _alike(result, first)
     subject, mostly = f"`{result.profile.model}`", ""
     if first.path is None:
         mostly = _mostly(result, METRICS[first.metric])
     else:
         subject = f"`{shown_path(first.path)}` ({result.profile[first.path].type}) of {subject}"
     return f"{subject} exceeds its budget: {_figures(result, over)}{mostly}"
+
+
+def _alike(result: Result, first: MetricVerdict) -> list[MetricVerdict]:
+    """List what fails of the same layer, or of the model, by the same verdict."""
+    alike = (first.verdict, first.path)
+    return [v for v in result.judgement.failing if (v.verdict, v.path) == alike]
 
 
 def _figures(result: Result, verdicts: list[MetricVerdict]) -> str:

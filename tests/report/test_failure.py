@@ -233,6 +233,14 @@ def test_improved_as_a_failure() -> None:
         profile(less), baseline(), terms("params", each_layer=False, fail_on=("improved",))
     )
     assert sentence(failed) == "`Net` improved: params -10.0 %"
+
+
+def test_what_improved_is_named_without_what_fails_otherwise() -> None:
+    less = net(head=("Linear", 600, 70_000_000))
+    agreed = terms("params", "latency", each_layer=False, fail_on=("improved", "not_compared"))
+    failed = result(timed(less), baseline(), agreed)
+    assert [v.metric for v in failed.judgement.failing] == ["params", "latency"]
+    assert sentence(failed) == "`Net` improved: params -10.0 %"
     assert hint(failed) == (
         "hint: keep the improvement:\n        pytest --update-budgets tests/test_net.py::test_net"
     )
