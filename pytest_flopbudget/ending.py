@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _pytest.outcomes import Failed  # pytest's public name for it is no type
+
 STOPS = (KeyboardInterrupt, pytest.exit.Exception)  # these end the run
 
 
@@ -20,13 +22,13 @@ class Ending:
         self.passed = True
         self.acceptable = True  # passed, or failed by nothing but budgets
         self._puts_off = False
-        self._failure: BaseException | None = None  # the first of a budget that was put off
+        self._failure: Failed | None = None  # the first of a budget, put off
 
-    def fail(self, failure: BaseException) -> None:
+    def fail(self, failure: Failed) -> None:
         """Fail the test because of a budget, now or as soon as it has run to its end.
 
         Raises:
-            BaseException: the failure, if it is not put off.
+            Failed: the failure, if it is not put off.
         """
         if not self._puts_off:
             raise failure
@@ -36,17 +38,19 @@ class Ending:
     def put_off(self) -> Iterator[None]:
         """Let a test run on when a budget fails, to see whether it would have passed otherwise.
 
-        The failure comes at the end, and before any error that followed it.
+        The failure comes at the end, and names the error that followed it, if one did.
         """
         self._puts_off = True
         try:
             yield
         except STOPS:
             raise
-        except BaseException:
+        except BaseException as error:
             if self._failure is None:
                 raise
             self.acceptable = False
+            followed = f"then the test went on, and raised `{type(error).__name__}: {error}`"
+            self._failure.msg = f"{self._failure.msg}\n\n{followed}"
         finally:
             self._puts_off = False
         if self._failure is not None:

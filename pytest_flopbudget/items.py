@@ -13,6 +13,8 @@ from pytest_flopbudget.errors import BudgetNameError, SettingsError
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
+    from _pytest.outcomes import Failed  # pytest's public name for it is no type
+
 NAME = "flop_budget"  # of the fixture and of the marker
 
 
@@ -89,6 +91,6 @@ def clash(path: object, one: str, other: str) -> BudgetNameError:
     )
 
 
-def failure(text: str) -> BaseException:
+def failure(text: str) -> Failed:
     """Make the failure of a test out of a text that needs no traceback."""
     return pytest.fail.Exception(text, pytrace=False)

@@ -191,8 +191,10 @@ def test_an_uncounted_operator_is_not_proposed(project: Project) -> None:
 def test_the_failure_of_the_budget_goes_before_what_follows_it(sized: Project) -> None:
     write(sized, "judge()\n    assert False, 'mine'")
     usual = failure_of(sized.judge(), "test_sized")
-    assert failure_of(sized.judge(PROPOSE), "test_sized") == usual
+    said = failure_of(sized.judge(PROPOSE), "test_sized")
     assert sentence(usual).startswith("`Linear` exceeds its budget")
+    assert said[: len(usual)] == usual
+    assert said[len(usual) :][:2] == ["", "then the test went on, and raised `AssertionError: mine"]
 
 
 def test_a_failure_in_setup_or_teardown_is_not_put_off(sized: Project) -> None:
