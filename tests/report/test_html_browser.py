@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_flopbudget.metrics import GFLOPS, LATENCY, METRICS, PARAMS, change_text
+from pytest_flopbudget.metrics import GFLOPS, PARAMS, change_text
 from pytest_flopbudget.report.html import html_text
 from pytest_flopbudget.result import Result, Run, Unjudged, Update
 from tests.report.browser import Page
@@ -118,9 +118,7 @@ def test_the_own_part_of_a_layer_stays_uncovered(page: Page) -> None:
     assert (rest.text, width(rest)) == ("own", pytest.approx(whole * 3 / 4, abs=1))
 
 
-def test_a_peak_is_a_bar_and_not_a_width(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = replace(LATENCY, key="memory", field="memory_bytes", label="memory", unit="MB")
-    monkeypatch.setitem(METRICS, "memory", replace(memory, scale=10**6))
+def test_a_peak_is_a_bar_and_not_a_width(page: Page) -> None:
     peaks = {"": 8, "stem": 8, "body": 2, "body.0": 2, "head": 4}
     spent = {path: {"memory_bytes": peak * 10**6} for path, peak in peaks.items()}
     open_(page, result(profile(layers=spent, memory_bytes=9_000_000), None, terms("memory")))
