@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.errors import MeasureError
 
 
 class Raises(nn.Module):
@@ -101,22 +100,3 @@ def test_an_error_that_only_timing_meets() -> None:
 def test_under_every_engine_and_mode(engine: str, mode: str) -> None:
     model = nn.Sequential(nn.Linear(3, 3), Raises())
     assert notes(model, engine=engine, mode=mode) == ["in layer `1` (Raises), on inputs 2x3"]
-
-
-@pytest.mark.parametrize(
-    ("model", "shape"),
-    [
-        (nn.Linear(3, 3), (2, 3)),
-        (nn.Linear(3, 3, bias=False), (2, 3)),
-        (nn.Linear(3, 3), (2, 2, 3)),
-        (nn.Conv1d(3, 3, 1), (2, 3, 4)),
-        (nn.ConvTranspose2d(3, 3, 1), (2, 3, 4, 4)),
-    ],
-)
-def test_factors_of_two_dtypes_are_refused_though_meta_takes_them(
-    model: nn.Module, shape: tuple[int, ...]
-) -> None:
-    with pytest.raises(RuntimeError, match=r"same|dtype|Double"):
-        profile_model(model, torch.zeros(shape, dtype=torch.float64))
-    with pytest.raises((MeasureError, RuntimeError), match=r"expected one dtype|be the same"):
-        profile_model(model.to("meta"), torch.zeros(shape, dtype=torch.float64, device="meta"))
