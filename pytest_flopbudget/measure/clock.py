@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -62,7 +63,7 @@ class EventClock:
         self._device = device
         module: Any = torch.get_device_module(device)
         own = hasattr(module, "Event")
-        self._event = module.Event if own else _EventOf(device)
+        self._event = module.Event if own else partial(torch.Event, device)
         # Events take streams of their own module; those of `mps` know one stream only.
         source = module if own else torch.accelerator
         self._current_stream = getattr(source, "current_stream", None)
@@ -81,16 +82,6 @@ class EventClock:
         """Return the nanoseconds between two events; they are told in milliseconds."""
         elapsed_ms: float = start.elapsed_time(end)
         return round(elapsed_ms * 1e6)
-
-
-class _EventOf:
-    """Makes events of a device whose module has no class of its own for them."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def __call__(self, *, enable_timing: bool) -> torch.Event:
-        return torch.Event(self._device, enable_timing=enable_timing)
 
 
 def clock_of(device: torch.device) -> Clock:
