@@ -181,6 +181,11 @@ def shown_path(path: str) -> str:
     return named(path) or "(model)"
 
 
+def shape_text(shape: Shape) -> str:
+    """Write a shape as `1x3x640x640`; that of a scalar is `()`."""
+    return "x".join(map(str, shape)) or "()"
+
+
 def is_below(path: str, ancestor: str) -> bool:
     """Tell whether `path` is `ancestor` or a layer inside of it."""
     return not ancestor or path == ancestor or path.startswith(f"{ancestor}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import FlopBudgetError
 from pytest_flopbudget.measure.layers import shapes
-from pytest_flopbudget.profile import shown_path
+from pytest_flopbudget.profile import shape_text, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def _inputs(frame: Any) -> str:
         given = shapes((frame.f_locals.get("args"), frame.f_locals.get("kwargs")))
     except Exception:  # noqa: BLE001 - of an input's own code; the model's error is what counts
         return ""
-    texts = ["x".join(map(str, shape)) or "()" for shape in given]
+    texts = [shape_text(shape) for shape in given]
     return f", on inputs {', '.join(texts)}" if texts else ""
 
 

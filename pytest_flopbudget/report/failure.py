@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.comparison import hidden
 from pytest_flopbudget.explain import Kind
 from pytest_flopbudget.metrics import METRICS, change_text
-from pytest_flopbudget.profile import shown_path
+from pytest_flopbudget.profile import shape_text, shown_path
 from pytest_flopbudget.report.causes import (
     SHOWN_LAYERS,
     blamed,
@@ -184,7 +184,7 @@ def _uncounted(result: Result) -> list[str]:
 
 
 def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
-    return " ".join("x".join(map(str, shape)) or "()" for shape in shapes)
+    return " ".join(map(shape_text, shapes))
 
 
 def hint(result: Result) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.explain import Kind, changes, renamed
 from pytest_flopbudget.metrics import LATENCY, METRICS
-from pytest_flopbudget.profile import LayerProfile
+from pytest_flopbudget.profile import LayerProfile, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -74,7 +74,7 @@ def layer_columns(result: Result, texts: Texts) -> dict[str, Any]:
 
 def shapes_text(shapes: Iterable[Shape]) -> str:
     """Write shapes as `1x3x640x640`."""
-    return ", ".join("x".join(map(str, shape)) or "()" for shape in shapes)
+    return ", ".join(map(shape_text, shapes))
 
 
 def _missing(result: Result, moved: set[str]) -> Iterator[LayerProfile]:

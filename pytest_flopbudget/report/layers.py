@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, MEMORY, PARAMS
-from pytest_flopbudget.profile import LayerProfile, ModelProfile, shown_path
+from pytest_flopbudget.profile import LayerProfile, ModelProfile, shape_text, shown_path
 from pytest_flopbudget.report.columns import WIDTH, aligned, counted
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _rate(flops: int | None, latency_ms: float | None) -> str:
 
 def _shapes(shapes: Sequence[Shape]) -> str:
     """Write shapes as `1x3x640x640`; all but the first two are only counted."""
-    texts = ["x".join(map(str, shape)) or "()" for shape in shapes]
+    texts = [shape_text(shape) for shape in shapes]
     more = len(texts) - SHOWN_SHAPES
     return ", ".join(texts[:SHOWN_SHAPES]) + (f", +{more}" if more > 0 else "")
 
