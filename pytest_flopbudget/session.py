@@ -154,14 +154,17 @@ class Session:
         return [one for test in sorted(self._outcomes) for one in self._outcomes[test].unjudged]
 
     @property
+    def _unrivalled(self) -> list[Result]:
+        """The results whose baseline no other budget claims."""
+        return [result for result in self._results if result.path not in self._claimed_twice]
+
+    @property
     def _passed(self) -> list[Result]:
         """The results that may be written: of tests that passed to the end."""
         return [
             result
-            for result in self._results
-            if self._outcomes[result.test].passed
-            and not result.judgement.failing
-            and result.path not in self._claimed_twice
+            for result in self._unrivalled
+            if self._outcomes[result.test].passed and not result.judgement.failing
         ]
 
     @property
@@ -169,10 +172,9 @@ class Session:
         """The results that an update would write: of tests that failed by nothing else."""
         return [
             result
-            for result in self._results
+            for result in self._unrivalled
             if self._outcomes[result.test].acceptable
             and not judge_ceilings(result.profile, result.terms).failing
-            and result.path not in self._claimed_twice
         ]
 
     @property
