@@ -23,7 +23,7 @@ ONE_RUN = "import sys; from pytest_flopbudget.measure.reference import main; mai
 
 
 @dataclass(frozen=True)
-class Run:
+class OneRun:
     """What one process measured."""
 
     latency_ms: float
@@ -42,7 +42,7 @@ def run_selftest(
     runs: int,
     threads: int,
     *,
-    one_run: Callable[[int], Run] | None = None,
+    one_run: Callable[[int], OneRun] | None = None,
     write: Callable[[str], object] = print,
 ) -> int:
     """Measure, tell each run as it comes, and then what follows; 1 if nothing does."""
@@ -57,11 +57,11 @@ def run_selftest(
     return 0 if len(believed) > 1 else 1
 
 
-def in_process(threads: int) -> Run:
+def in_process(threads: int) -> OneRun:
     """Time the model in a process of its own."""
     command = [sys.executable, "-c", ONE_RUN, str(threads)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
-    return Run(**json.loads(done.stdout))
+    return OneRun(**json.loads(done.stdout))
 
 
 def conclusion(times_ms: Sequence[float], runs: int) -> Iterator[str]:

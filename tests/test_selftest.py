@@ -7,12 +7,12 @@ from fractions import Fraction
 import pytest
 
 from pytest_flopbudget.__main__ import main
-from pytest_flopbudget.selftest import Run, affordable, in_process, run_selftest
+from pytest_flopbudget.selftest import OneRun, affordable, in_process, run_selftest
 
 BUSY = "the machine was busy: 0 of 40 rounds ran undisturbed"
 
 
-def said(*runs: Run) -> tuple[int, list[str]]:
+def said(*runs: OneRun) -> tuple[int, list[str]]:
     """Give the exit code, and all that is written."""
     lines: list[str] = []
     left = list(runs)
@@ -21,7 +21,7 @@ def said(*runs: Run) -> tuple[int, list[str]]:
 
 
 def test_a_quiet_machine() -> None:
-    runs = [Run(time_ms, 400, 398, "") for time_ms in (3.0, 3.09, 3.03)]
+    runs = [OneRun(time_ms, 400, 398, "") for time_ms in (3.0, 3.09, 3.03)]
     assert said(*runs) == (
         0,
         [
@@ -37,8 +37,8 @@ def test_a_quiet_machine() -> None:
 
 
 def test_runs_that_cannot_be_believed_are_left_out() -> None:
-    good = Run(3.0, 400, 398, "")
-    code, lines = said(good, good, Run(9.0, 40, 0, BUSY))
+    good = OneRun(3.0, 400, 398, "")
+    code, lines = said(good, good, OneRun(9.0, 40, 0, BUSY))
     assert code == 0
     assert lines[3:5] == [f"  3: 9.000 ms, {BUSY}", "1 of 3 runs could not be told from noise"]
     assert lines[5] == "from 3.000 to 3.000 ms: 0.0 % apart"
@@ -46,7 +46,7 @@ def test_runs_that_cannot_be_believed_are_left_out() -> None:
 
 @pytest.mark.parametrize("good", [0, 1])
 def test_a_machine_that_is_too_busy(good: int) -> None:
-    runs = [Run(3.0, 400, 398, "")] * good + [Run(9.0, 40, 0, BUSY)] * (3 - good)
+    runs = [OneRun(3.0, 400, 398, "")] * good + [OneRun(9.0, 40, 0, BUSY)] * (3 - good)
     code, lines = said(*runs)
     assert code == 1
     assert lines[-2:] == [
