@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_flopbudget.api import profile_model as profile_model
     from pytest_flopbudget.errors import FlopBudgetError as FlopBudgetError
-    from pytest_flopbudget.measure.formulas import register_flop_formula as register_flop_formula
-    from pytest_flopbudget.profile import Environment as Environment
-    from pytest_flopbudget.profile import LayerProfile as LayerProfile
-    from pytest_flopbudget.profile import ModelProfile as ModelProfile
+    from pytest_flopbudget.measure.counting.formulas import (
+        register_flop_formula as register_flop_formula,
+    )
+    from pytest_flopbudget.profile.environment import Environment as Environment
+    from pytest_flopbudget.profile.model_profile import LayerProfile as LayerProfile
+    from pytest_flopbudget.profile.model_profile import ModelProfile as ModelProfile
 
 _HOMES = {
-    "Environment": "profile",
+    "Environment": "profile.environment",
     "FlopBudgetError": "errors",
-    "LayerProfile": "profile",
-    "ModelProfile": "profile",
+    "LayerProfile": "profile.model_profile",
+    "ModelProfile": "profile.model_profile",
     "profile_model": "api",
-    "register_flop_formula": "measure.formulas",
+    "register_flop_formula": "measure.counting.formulas",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above
 __version__ = "0.1.0"

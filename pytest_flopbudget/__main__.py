@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.values import whole
+from pytest_flopbudget.settings.parsers import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

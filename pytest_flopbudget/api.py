@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.terms import Terms, parse_arguments
+from pytest_flopbudget.settings.budget import Terms, parse_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torch import nn
 
-    from pytest_flopbudget.profile import ModelProfile
+    from pytest_flopbudget.profile.model_profile import ModelProfile
 
 
 def profile_model(
@@ -54,6 +54,6 @@ def profile_model(
         given["device"] = device
     terms = Terms(**parse_arguments("`profile_model`", (), given))
 
-    from pytest_flopbudget.measure import measure
+    from pytest_flopbudget.measure.pipeline import measure
 
     return measure(model, args, kwargs, terms.plan)

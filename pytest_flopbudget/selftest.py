@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 MARGIN = 2  # what a minute shows of the noise is not all of it
 LEAST = Fraction(5, 100)  # a tolerance below this is never advised
-ONE_RUN = "import sys; from pytest_flopbudget.measure.reference import main; main(sys.argv)"
+ONE_RUN = (
+    "import sys; from pytest_flopbudget.measure.timing.reference_model import main; main(sys.argv)"
+)
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,15 @@ from hypothesis import strategies as st
 from pytest_flopbudget.baseline.reader import parse
 from pytest_flopbudget.baseline.record import COSTS, TIMES, Baseline, LatencyEntry, OwnCost
 from pytest_flopbudget.baseline.writer import text_of
-from pytest_flopbudget.judge import judge
-from pytest_flopbudget.profile import (
-    Environment,
-    LayerProfile,
-    ModelProfile,
-    Uncounted,
-    is_below,
-)
-from pytest_flopbudget.result import Result, Run, Update
-from pytest_flopbudget.settings import Settings
-from pytest_flopbudget.terms import Terms
-from pytest_flopbudget.verdict import Judgement, MetricVerdict, Verdict
+from pytest_flopbudget.profile.environment import Environment
+from pytest_flopbudget.profile.layer_paths import is_below
+from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
+from pytest_flopbudget.report.run import Run
+from pytest_flopbudget.settings.budget import Terms
+from pytest_flopbudget.settings.run import Settings
+from pytest_flopbudget.verdict.judge_model import judge
+from pytest_flopbudget.verdict.result import Result, Update
+from pytest_flopbudget.verdict.verdict import Judgement, MetricVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from pytest_flopbudget.metrics import (
     Number,
     change_text,
 )
-from pytest_flopbudget.profile import LayerProfile, ModelProfile
+from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
 from tests.strategies import counts
 
 

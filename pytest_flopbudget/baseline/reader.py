@@ -5,7 +5,7 @@ from __future__ import annotations
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.baseline import nodes
+from pytest_flopbudget.baseline import yaml_nodes
 from pytest_flopbudget.baseline.record import (
     COSTS,
     FORMAT,
@@ -17,13 +17,13 @@ from pytest_flopbudget.baseline.record import (
 )
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.metrics import LATENCY, MEMORY
-from pytest_flopbudget.values import ENGINES, MODES
+from pytest_flopbudget.settings.parsers import ENGINES, MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_flopbudget.baseline.nodes import Node
+    from pytest_flopbudget.baseline.yaml_nodes import Node
 
 REQUIRED = ("format", "test", "model", "inputs", "mode", "engine", "total", "own")
 OPTIONAL = ("thop", "ignored", "latency")
@@ -52,7 +52,7 @@ def text_in(file: Path, shown: str) -> str | None:
         if not S_ISREG(status.st_mode):
             raise BaselineError(f"{shown}: expected a file, found a directory or a device")
         with file.open("rb") as stream:
-            content = stream.read(nodes.MAX_BYTES + 1)
+            content = stream.read(yaml_nodes.MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -70,8 +70,8 @@ def parse_bytes(content: bytes, file: str) -> Baseline:
 
 
 def _decoded(content: bytes, file: str, size: int) -> str:
-    if len(content) > nodes.MAX_BYTES:
-        raise BaselineError(f"{file}: expected at most {nodes.MAX_BYTES} bytes, found {size}")
+    if len(content) > yaml_nodes.MAX_BYTES:
+        raise BaselineError(f"{file}: expected at most {yaml_nodes.MAX_BYTES} bytes, found {size}")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -86,7 +86,7 @@ def parse(text: str, file: str) -> Baseline:
     Raises:
         BaselineError: it is not valid.
     """
-    root = nodes.parse(text, file)
+    root = yaml_nodes.parse(text, file)
     written = root.entries().get("format")
     if written is not None and written.number() != FORMAT:
         raise written.fail(f"format {FORMAT}, which this version reads")

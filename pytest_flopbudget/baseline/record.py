@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import MEMORY
-from pytest_flopbudget.profile import is_below
+from pytest_flopbudget.profile.layer_paths import is_below
 
 if TYPE_CHECKING:
     from pytest_flopbudget.metrics import Metric

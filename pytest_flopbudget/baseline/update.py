@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.baseline.entries import with_entry
+from pytest_flopbudget.baseline.environment_entry import with_entry
 from pytest_flopbudget.baseline.record import COSTS, Baseline, OwnCost
 from pytest_flopbudget.metrics import METRICS
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_flopbudget.metrics import Number
-    from pytest_flopbudget.profile import LayerProfile, ModelProfile
-    from pytest_flopbudget.terms import Terms
+    from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
+    from pytest_flopbudget.settings.budget import Terms
 
 COSTS_OF = {"params": ("params",), "gflops": ("flops", "forward_flops", "backward_flops")}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.baseline.nodes import scalar
 from pytest_flopbudget.baseline.record import COSTS, FORMAT, TIMES, stored_text
+from pytest_flopbudget.baseline.yaml_scalars import scalar
 from pytest_flopbudget.metrics import MEMORY
 
 if TYPE_CHECKING:

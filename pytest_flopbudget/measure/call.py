@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pytest_flopbudget.errors import MeasureError
-from pytest_flopbudget.measure.keep import ModelState
+from pytest_flopbudget.measure.isolation.model_state import ModelState
+
+if TYPE_CHECKING:
+    from pytest_flopbudget.profile.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -160,3 +163,13 @@ def _describe_tensor(tensor: torch.Tensor) -> str:
     if tensor.is_nested:
         return f"{dtype}{[list(map(int, part.shape)) for part in tensor.unbind()]}"
     return f"{dtype}{list(map(int, tensor.shape))}"
+
+
+def shapes(values: Any) -> tuple[Shape, ...]:
+    """List the shapes of the tensors in nested values; a nested tensor has none."""
+    found = (values,) if isinstance(values, torch.Tensor) else tensors_in(values)
+    return tuple(tuple(map(int, t.shape)) for t in found if not _is_nested(t))
+
+
+def _is_nested(tensor: torch.Tensor) -> bool:
+    return tensor.is_nested or tensor.layout == torch.jagged

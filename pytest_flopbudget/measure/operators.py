@@ -1,4 +1,4 @@
-"""What is known of an operator: how it is counted, what it writes, whether it reads values."""
+"""Operators: what their schemas and tags say, such as what they write."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch._ops import OpOverload
-
-from pytest_flopbudget.measure.formulas import Formula, formula_of
-from pytest_flopbudget.measure.free import is_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,16 +33,6 @@ class Operator:
     def name(self) -> str:
         """Its name without the overload, `namespace::name`."""
         return self.func._schema.name
-
-    @property
-    def formula(self) -> Formula | None:
-        """How its FLOPs follow from its arguments, if a formula is registered."""
-        return formula_of(self.func)
-
-    @cached_property
-    def is_free(self) -> bool:
-        """Whether it costs 0 FLOPs by convention."""
-        return is_free(self.func)
 
     @cached_property
     def is_composite(self) -> bool:

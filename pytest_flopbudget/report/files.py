@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.report.html import html_text
+from pytest_flopbudget.report.html.page import html_text
 from pytest_flopbudget.report.json import json_text
-from pytest_flopbudget.report.markdown import markdown_text
+from pytest_flopbudget.report.markdown.report import markdown_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_flopbudget.result import Run
+    from pytest_flopbudget.report.run import Run
 
 TEXTS: dict[str, Callable[[Run], str]] = {  # by the names in `options.FILES`
     "json": json_text,

@@ -7,16 +7,17 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget import codec
+from pytest_flopbudget import serialization
 from pytest_flopbudget.metrics import METRICS
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from pytest_flopbudget.base import Base
-    from pytest_flopbudget.result import Result, Run
-    from pytest_flopbudget.settings import Settings
-    from pytest_flopbudget.verdict import MetricVerdict
+    from pytest_flopbudget.base_commit.comparison import Base
+    from pytest_flopbudget.report.run import Run
+    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.verdict.result import Result
+    from pytest_flopbudget.verdict.verdict import MetricVerdict
 
 FORMAT = 1
 
@@ -28,7 +29,7 @@ def json_text(run: Run) -> str:
         "settings": _settings(run.settings),
         "environment": environment(),
         "budgets": [_budget(result) for result in run.results],
-        "errors": [codec.encode(one) for one in run.unjudged],
+        "errors": [serialization.encode(one) for one in run.unjudged],
         "stale": list(run.stale),
         "base": None if run.base is None else _base(run.base),
     }
@@ -61,7 +62,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
 def _base(base: Base) -> dict[str, Any]:
     changes = [
         {
-            **codec.encode(change),
+            **serialization.encode(change),
             "before": _number(change.metric, change.before),
             "after": _number(change.metric, change.after),
         }
@@ -100,7 +101,7 @@ def _verdict(verdict: MetricVerdict) -> dict[str, Any]:
         "measured": _number(verdict.metric, verdict.measured),
         "baseline": _number(verdict.metric, verdict.baseline),
         "budget": _number(verdict.metric, verdict.budget),
-        "verdict": codec.encode(verdict.verdict),
+        "verdict": serialization.encode(verdict.verdict),
         "reason": verdict.reason,
     }
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pytest_flopbudget.baseline.nodes import MAX_BYTES, MAX_VALUES
 from pytest_flopbudget.baseline.reader import parse, read
 from pytest_flopbudget.baseline.writer import text_of
+from pytest_flopbudget.baseline.yaml_nodes import MAX_BYTES, MAX_VALUES
 from pytest_flopbudget.errors import BaselineError
 from tests.strategies import baseline, baselines
 from tests.thorough import thorough

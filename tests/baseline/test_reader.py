@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_flopbudget.baseline import nodes
+from pytest_flopbudget.baseline import yaml_nodes
 from pytest_flopbudget.baseline.reader import parse, read
 from pytest_flopbudget.baseline.writer import text_of
 from pytest_flopbudget.errors import BaselineError, ConflictError
@@ -315,35 +315,35 @@ def test_a_message_is_short_whatever_the_file_has(text: str) -> None:
 
 
 def test_the_values_of_a_file_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    def values(node: nodes.Node) -> int:
+    def values(node: yaml_nodes.Node) -> int:
         if isinstance(node.value, dict):
             return 1 + sum(1 + values(inner) for inner in node.value.values())
         return 1 + sum(map(values, node.value)) if isinstance(node.value, list) else 1
 
-    needed = values(nodes.parse(GOOD, "b.yaml"))
-    monkeypatch.setattr(nodes, "MAX_VALUES", needed)
+    needed = values(yaml_nodes.parse(GOOD, "b.yaml"))
+    monkeypatch.setattr(yaml_nodes, "MAX_VALUES", needed)
     parse(GOOD, "b.yaml")
-    monkeypatch.setattr(nodes, "MAX_VALUES", needed - 1)
+    monkeypatch.setattr(yaml_nodes, "MAX_VALUES", needed - 1)
     expected = f"18: at `latency.cpu, here.layers.a`: expected at most {needed - 1} values"
     assert message(GOOD) == f"budgets/b.yaml:{expected}, found more"
 
 
-@pytest.mark.parametrize("loader", [yaml.SafeLoader, nodes.Loader])
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml_nodes.Loader])
 def test_nesting_without_end_is_refused_early(
     loader: type[yaml.SafeLoader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodes, "Loader", loader)
+    monkeypatch.setattr(yaml_nodes, "Loader", loader)
     ours, libyaml = "expected at most 8 levels, found more", "exceeded maximum nesting depth"
     assert message("a: " + "[" * 100_000).endswith((ours, libyaml))
     assert message("{a: " * 100_000).endswith(ours)
 
 
-@pytest.mark.parametrize("loader", [yaml.SafeLoader, nodes.Loader])
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml_nodes.Loader])
 def test_both_loaders_of_pyyaml_read_the_same(
     loader: type[yaml.SafeLoader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = parse(GOOD, "b.yaml")
-    monkeypatch.setattr(nodes, "Loader", loader)
+    monkeypatch.setattr(yaml_nodes, "Loader", loader)
     assert parse(GOOD, "b.yaml") == expected
     assert parse(GOOD, "b.yaml").lines == expected.lines
 
@@ -388,13 +388,13 @@ def test_a_file_may_be_as_large_as_the_limit(
 ) -> None:
     (tmp_path / "b.yaml").write_text(text_of(with_entry()), encoding="utf-8")
     size = (tmp_path / "b.yaml").stat().st_size
-    monkeypatch.setattr(nodes, "MAX_BYTES", size + spare)
+    monkeypatch.setattr(yaml_nodes, "MAX_BYTES", size + spare)
     assert read(tmp_path / "b.yaml", "b.yaml") == with_entry()
 
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "b.yaml").write_bytes(b"a" * 101)
-    monkeypatch.setattr(nodes, "MAX_BYTES", 100)
+    monkeypatch.setattr(yaml_nodes, "MAX_BYTES", 100)
     with pytest.raises(
         BaselineError, match=r"^budgets/b\.yaml: expected at most 100 bytes, found 101$"
     ):
@@ -420,6 +420,6 @@ def test_a_link_to_a_file_that_tells_no_size_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "b.yaml").symlink_to("/proc/self/status")  # /dev/zero would never end
-    monkeypatch.setattr(nodes, "MAX_BYTES", 100)
+    monkeypatch.setattr(yaml_nodes, "MAX_BYTES", 100)
     with pytest.raises(BaselineError, match="expected at most 100 bytes"):
         read(tmp_path / "b.yaml", "budgets/b.yaml")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pytest_flopbudget.baseline.record import Baseline, LatencyEntry
 from pytest_flopbudget.baseline.update import Change, change, updated
 from pytest_flopbudget.baseline.writer import text_of
-from pytest_flopbudget.profile import ModelProfile
-from pytest_flopbudget.terms import Terms
+from pytest_flopbudget.profile.model_profile import ModelProfile
+from pytest_flopbudget.settings.budget import Terms
 from tests.strategies import (
     ENVIRONMENT,
     EXACT,

@@ -30,19 +30,20 @@ from torch import nn
 
 from pytest_flopbudget.baseline import reader, writer
 from pytest_flopbudget.baseline.update import updated
-from pytest_flopbudget.comparison import latency_budget
-from pytest_flopbudget.judge import judge
-from pytest_flopbudget.measure import latency, measure
-from pytest_flopbudget.profile import Purpose
-from pytest_flopbudget.terms import Terms
+from pytest_flopbudget.measure.pipeline import measure
+from pytest_flopbudget.measure.timing import latency
+from pytest_flopbudget.settings.budget import Terms
+from pytest_flopbudget.settings.measuring import Purpose
+from pytest_flopbudget.verdict.judge_model import judge
+from pytest_flopbudget.verdict.limits import latency_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_flopbudget.baseline.record import Baseline
-    from pytest_flopbudget.measure.sampling import Sample
-    from pytest_flopbudget.measure.stopwatch import Stopwatch
-    from pytest_flopbudget.profile import ModelProfile
+    from pytest_flopbudget.measure.timing.sampling import Sample
+    from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
+    from pytest_flopbudget.profile.model_profile import ModelProfile
 
 FORK = get_context("fork")
 BURST_S = 0.1  # how long a burst, and the pause after it, lasts on average

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pytest_flopbudget import profile_model
 
 if TYPE_CHECKING:
-    from pytest_flopbudget.profile import ModelProfile
+    from pytest_flopbudget.profile.model_profile import ModelProfile
 
 OWN_LIMIT, SUM_LIMIT = 0.10, 0.05
 

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pytest_flopbudget.baseline.folder import write
+from pytest_flopbudget.baseline.store import write
 from tests.durability.kills import Kills
 from tests.durability.runs import BUDGETS, Runs, naive_write
 

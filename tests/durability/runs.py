@@ -9,21 +9,21 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
-from pytest_flopbudget import codec
-from pytest_flopbudget.baseline import folder
+from pytest_flopbudget import serialization
+from pytest_flopbudget.baseline import store
 from pytest_flopbudget.baseline.update import updated
 from pytest_flopbudget.baseline.writer import text_of
-from pytest_flopbudget.collected import Collected
-from pytest_flopbudget.judge import judge_ceilings
-from pytest_flopbudget.result import Outcome
-from pytest_flopbudget.session import ATTRIBUTE, Session
+from pytest_flopbudget.plugin.collection import Collected
+from pytest_flopbudget.plugin.session import ATTRIBUTE, Session
+from pytest_flopbudget.verdict.judge_model import judge_ceilings
+from pytest_flopbudget.verdict.result import Outcome
 from tests.strategies import profile, result, settings, terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_flopbudget.profile import ModelProfile
+    from pytest_flopbudget.profile.model_profile import ModelProfile
 
 BUDGETS = 50
 LAYERS = 8
@@ -76,7 +76,7 @@ class Runs:
         return {path.relative_to(self.directory).as_posix(): path.read_bytes() for path in found}
 
     def _update(self, state: int) -> int:
-        folder.write = self._counted_write
+        store.write = self._counted_write
         asked = settings(update=True, directory=self.directory)
         nowhere: Any = SimpleNamespace(
             rootpath=self.directory, args=[], getoption=lambda *_, **__: None
@@ -136,4 +136,4 @@ def _outcome(number: int, state: int) -> Any:
         judgement=judge_ceilings(measured, terms()),
     )
     outcome = Outcome(test=one.test, passed=True, acceptable=True, results=(one,), unjudged=())
-    return codec.encode(outcome)
+    return serialization.encode(outcome)

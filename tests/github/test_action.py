@@ -16,7 +16,7 @@ import yaml
 
 from tests.github.runner import ACTION, ROOT, Outcome, Runner
 from tests.plugin.repository import commit, git
-from tests.report.test_markdown import assert_whole
+from tests.report.markdown.test_report import assert_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

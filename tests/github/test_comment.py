@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from pytest_flopbudget.base import Base
+from pytest_flopbudget.base_commit.comparison import Base
 from pytest_flopbudget.report.json import json_text
 from tests.github.runner import ROOT, Runner
-from tests.report.test_raises import raised
+from tests.report.test_base_diff import raised
 from tests.strategies import NET, baseline, profile, result, run, uncounted
 
 if TYPE_CHECKING:

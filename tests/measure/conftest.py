@@ -9,14 +9,16 @@ import pytest
 def undisturbed_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no other process that times a model."""
     free = nullcontext(enter_result=True)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.alone", lambda: free)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.alone", lambda: free)
 
 
 @pytest.fixture
 def brief_timing(monkeypatch: pytest.MonkeyPatch, undisturbed_by_others: None) -> None:
     """Time one call of a warm-up, one round, and one for the layers."""
-    monkeypatch.setattr("pytest_flopbudget.measure.quiet.gc.collect", lambda *_: 0)  # 0.1 s each
-    monkeypatch.setattr("pytest_flopbudget.measure.sampling.DECIDED_BY", 0.0)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.MOST_WARM_UP", 1)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.LAYER_ROUNDS", 1)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.LAYERS_FOR", 0.0)
+    monkeypatch.setattr(
+        "pytest_flopbudget.measure.timing.noise.gc.collect", lambda *_: 0
+    )  # 0.1 s each
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.sampling.DECIDED_BY", 0.0)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.MOST_WARM_UP", 1)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.LAYER_ROUNDS", 1)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.LAYERS_FOR", 0.0)

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.measure.call import Call, set_mode
-from pytest_flopbudget.measure.count import count_in
-from pytest_flopbudget.measure.keep import ModelState, kept
+from pytest_flopbudget.measure.counting.dispatch_engine import count_in
+from pytest_flopbudget.measure.isolation.model_state import ModelState, kept
 from pytest_flopbudget.measure.layers import Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_flopbudget.measure.walker import Count
-    from pytest_flopbudget.profile import ModelProfile
+    from pytest_flopbudget.measure.counting.flop_count import Count
+    from pytest_flopbudget.profile.model_profile import ModelProfile
 
 
 class Fn(nn.Module):

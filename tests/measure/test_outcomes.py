@@ -19,14 +19,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from pytest_flopbudget import profile_model
-from tests.measure.corpus.case import feed_forward, linear, mha, sdpa
+from tests.measure.counting.corpus.case import feed_forward, linear, mha, sdpa
 from tests.measure.helpers import Fn, Product, both_ways, x
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytest_flopbudget.profile import ModelProfile
+    from pytest_flopbudget.profile.model_profile import ModelProfile
 
 ONCE = 2 * 4 * 8 * 8
 MV, DOT = 2 * 8 * 8, 2 * 8

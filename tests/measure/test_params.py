@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.profile import ModelProfile
+from pytest_flopbudget.profile.model_profile import ModelProfile
 from tests.measure.helpers import Fn, mlp, x
 
 

@@ -28,7 +28,7 @@ def _loaded() -> None:
     metrics = ("params", "gflops", "latency")
     for settings in ({"mode": "inference"}, {"mode": "training"}, {"engine": "thop"}):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pytest_flopbudget.measure.sampling.DECIDED_BY", 0.0)
+            patch.setattr("pytest_flopbudget.measure.timing.sampling.DECIDED_BY", 0.0)
             profile_model(nn.Linear(1, 1), torch.zeros(1, 1), metrics=metrics, **settings)
 
 
@@ -37,9 +37,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Let every call of a model take 2 ms, and wait for nothing, in runs within this process."""
     fake = Machine()
     free = nullcontext(enter_result=True)
-    monkeypatch.setattr("pytest_flopbudget.measure.latency.alone", lambda: free)
-    monkeypatch.setattr("pytest_flopbudget.measure.clock_of", lambda _: fake)
-    monkeypatch.setattr("pytest_flopbudget.measure.stopwatch.waited_ns", fake.waited_ns)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.alone", lambda: free)
+    monkeypatch.setattr("pytest_flopbudget.measure.pipeline.clock_of", lambda _: fake)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.stopwatch.waited_ns", fake.waited_ns)
     return fake
 
 

@@ -101,7 +101,7 @@ def test_our_own_lines_are_shown_if_asked_for(project: Project) -> None:
     write(project, "return x @ x")
     assert not any("pytest_flopbudget/" in li for li in failure_of(project.judge(), "test_broken"))
     full = failure_of(project.judge("--full-trace"), "test_broken")
-    assert any("pytest_flopbudget/measure/count.py" in line for line in full)
+    assert any("pytest_flopbudget/measure/counting/dispatch_engine.py" in line for line in full)
 
 
 def test_not_a_number_is_a_number_to_a_budget(project: Project) -> None:

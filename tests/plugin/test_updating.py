@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flopbudget.baseline import nodes
+from pytest_flopbudget.baseline import yaml_nodes
 from tests.plugin.project import Project, failure_of, line_with, sentence, text_of
 
 FILE = "test_sized/test_sized.yaml"
@@ -375,7 +375,7 @@ def test_what_could_not_be_read_again_is_not_written(
 ) -> None:
     """As the layers of a model that is larger than what the reader takes."""
     project.sized(100)
-    monkeypatch.setattr(nodes, "MAX_VALUES", 20)
+    monkeypatch.setattr(yaml_nodes, "MAX_VALUES", 20)
     result = project.update()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert line_with(result, "expected at most").startswith(f"budgets/{FILE}:10: ")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.report.browser import Page, started
+from tests.report.html.browser import Page, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

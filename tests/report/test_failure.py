@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, PARAMS, Metric
-from pytest_flopbudget.report.failure import failure_lines, pair, sentence
-from pytest_flopbudget.result import Result
+from pytest_flopbudget.report.failure import failure_lines
+from pytest_flopbudget.report.sentences import pair, sentence
+from pytest_flopbudget.verdict.result import Result
 from tests.report.invariants import assert_is_table, assert_reads_well
 from tests.strategies import (
     FILE,

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 
 from pytest_flopbudget.report.json import json_text
-from pytest_flopbudget.result import Result
+from pytest_flopbudget.verdict.result import Result
 from tests.strategies import (
     FILE,
     NET,

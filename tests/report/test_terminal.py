@@ -7,14 +7,9 @@ import pytest
 
 from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.baseline.update import Change
-from pytest_flopbudget.report.terminal import (
-    budget_lines,
-    change_lines,
-    outcome_lines,
-    stale_lines,
-    table_lines,
-)
-from pytest_flopbudget.result import Result
+from pytest_flopbudget.report.run_summary import outcome_lines, stale_lines
+from pytest_flopbudget.report.terminal import budget_lines, change_lines, table_lines
+from pytest_flopbudget.verdict.result import Result
 from tests.report.invariants import assert_is_table
 from tests.strategies import (
     FILE,

@@ -11,7 +11,7 @@ import sys
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.report.columns import aligned
+from pytest_flopbudget.text_table import aligned
 from tests.benchmarks.counting.tools import OURS, TOOLS
 from tests.benchmarks.counting.worker import Measured, timed
 

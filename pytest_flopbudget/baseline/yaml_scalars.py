@@ -1,0 +1,36 @@
+"""YAML scalars: how texts are written so that every YAML reader gives them back."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?(0[xob])?[\d._:]+(e[-+]?\d+)?", re.IGNORECASE)
+
+
+def scalar(text: str, *, flow: bool = False) -> str:
+    """Write a text so that every YAML reader gives it back: plain where that is safe."""
+    if _is_plain(text, flow=flow):
+        return text
+    if text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _is_plain(text: str, *, flow: bool) -> bool:
+    if not re.fullmatch(r"[^\W_][\w.:,+/()@\[\] <>=-]*", text) or not text.isprintable():
+        return False
+    if text != text.strip() or ": " in text or text.endswith(":"):
+        return False
+    if flow and re.search(r"[,\[\]{}:]", text):
+        return False
+    resolvers = yaml.SafeLoader.yaml_implicit_resolvers.get(text[0], [])
+    special = any(pattern.match(text) for _, pattern in resolvers)
+    return not special and not LOOKS_LIKE_A_NUMBER.fullmatch(text)
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

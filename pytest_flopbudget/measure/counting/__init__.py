@@ -1,0 +1,1 @@
+"""Counting: the exact FLOPs of one call, operator by operator."""

@@ -1,0 +1,75 @@
+"""The fake backend: `FakeTensorMode`, whose tensors have a device but no values."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pytest_flopbudget.measure.counting.backends.base import World
+from pytest_flopbudget.measure.counting.meta_kernels.overrides import kernel_of
+from pytest_flopbudget.measure.hardware.devices import CPU
+from pytest_flopbudget.measure.isolation.storages import without_addresses
+from pytest_flopbudget.measure.isolation.substitutes import Twins
+from pytest_flopbudget.measure.operators import tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_flopbudget.measure.operators import Operator
+
+
+class Fake(World):
+    """torch's fake tensors: like meta, but each believes that it lies on its own device."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._twins = Twins()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Make every tensor that the model makes a fake one, and log no failure: it is handled."""
+        logger = logging.getLogger("torch._subclasses.fake_tensor")
+        was_disabled, logger.disabled = logger.disabled, True
+        try:
+            with self._mode:
+                yield
+        finally:
+            logger.disabled = was_disabled
+
+    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the fake twin of a tensor, the same one each time."""
+        return self._twins.of(tensor, lambda: self._fake(tensor.detach()))
+
+    input = stand_in
+
+    def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Make a twin; that of a meta tensor lies on the CPU, where the inputs may come from."""
+        if tensor.is_meta:
+            with self._mode:
+                return torch.empty_like(tensor, device=CPU)
+        twin = self._mode.from_tensor(tensor)
+        twin.item_memo = None  # torch 2.14 keeps the value of a scalar, whoever writes into it
+        return twin
+
+    def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
+        """Run the operator; the mode below makes it fake."""
+        del given
+        output = kernel_of(operator)(*args, **kwargs)
+        if not operator.aliases:
+            without_addresses(filter(_is_fake, tensors((output,))))
+        return output
+
+    def is_real(self, tensor: torch.Tensor) -> bool:
+        """Tell a tensor with values from a fake one."""
+        return not _is_fake(tensor)
+
+
+def _is_fake(tensor: torch.Tensor) -> bool:
+    return hasattr(tensor, "fake_mode")

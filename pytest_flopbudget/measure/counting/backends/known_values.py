@@ -1,0 +1,59 @@
+"""What is known of the values of tensors while a model runs on tensors that have none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SMALL = 2**16  # elements up to which a constant keeps its values
+
+
+class Values:
+    """The values of constants: of real tensors, and of meta tensors that stand for one.
+
+    Only what forward made is ever written into. After a write of what is not known, nothing is
+    known of any tensor in that memory.
+    """
+
+    def __init__(self) -> None:
+        self._of_meta: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._made: set[Storage] = set()
+        self._forgotten: set[Storage] = set()
+
+    def know(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
+        """Know the value of a meta tensor."""
+        self._of_meta[tensor] = value
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the value of a tensor, if it is known and small."""
+        value = self._of_meta.get(tensor) if tensor.is_meta else tensor
+        if value is None or value.numel() > SMALL:
+            return None
+        storages = _storages((tensor, value))
+        return value if storages and storages.isdisjoint(self._forgotten) else None
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Forget what lies in the memory of a tensor."""
+        value = self._of_meta.get(tensor) if tensor.is_meta else None
+        self._forgotten |= _storages((tensor, tensor if value is None else value))
+
+    def make(self, results: Iterable[torch.Tensor], given: Iterable[torch.Tensor]) -> None:
+        """Note that results are ours to write into, unless they are views of what was given."""
+        self._made |= _storages(results) - _storages(given)
+
+    def made_here(self, tensors: Iterable[torch.Tensor]) -> bool:
+        """Tell whether the values of all of these are ours to write into."""
+        values = [value for tensor in tensors if (value := self.of(tensor)) is not None]
+        return self._made >= _storages(values)
+
+
+def _storages(tensors: Iterable[torch.Tensor]) -> set[Storage]:
+    """Identify the memory of tensors that have one to share."""
+    return {storage_of(tensor) for tensor in tensors if tensor.layout is torch.strided}

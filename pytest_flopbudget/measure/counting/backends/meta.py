@@ -1,0 +1,155 @@
+"""Running a model on meta tensors, while the values of small constants follow it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils._pytree import tree_map_only
+
+from pytest_flopbudget.measure.counting.backends.base import World
+from pytest_flopbudget.measure.counting.backends.known_values import SMALL, Values
+from pytest_flopbudget.measure.counting.meta_kernels.cache import Memo
+from pytest_flopbudget.measure.hardware.devices import CPU, META
+from pytest_flopbudget.measure.isolation.garbage_collection import uncollected
+from pytest_flopbudget.measure.isolation.storages import without_addresses
+from pytest_flopbudget.measure.isolation.substitutes import Twins
+from pytest_flopbudget.measure.operators import tensors
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from pytest_flopbudget.measure.operators import Operator
+
+FROM_SHAPES = frozenset(  # operators that read nothing of a tensor but its shape
+    {
+        "aten::ones_like",
+        "aten::zeros_like",
+        "aten::full_like",
+        "aten::new_ones",
+        "aten::new_zeros",
+        "aten::new_full",
+    }
+)
+
+
+class Meta(World):
+    """Tensors without values, except for small constants: their values follow them."""
+
+    name = "meta"
+
+    def __init__(self) -> None:
+        self._twins = Twins()
+        self._values = Values()  # of constants
+        self._inputs = Values()
+        self._memo = Memo()
+
+    def entered(self) -> AbstractContextManager[Any]:
+        """Collect no garbage meanwhile: there is next to none, and the model is soon through."""
+        return uncollected()
+
+    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the meta twin of a tensor; indices, masks and sizes are constants of a model."""
+        twin = self._twin(tensor)
+        if tensor.device == CPU and not (tensor.is_floating_point() or tensor.is_complex()):
+            self._values.know(twin, tensor)
+        return twin
+
+    def input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the meta twin of a tensor, whose values only a formula may see."""
+        twin = self._twin(tensor)
+        if twin is not tensor:
+            self._inputs.know(twin, tensor)
+        return twin
+
+    def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the values of a small constant."""
+        return self._values.of(tensor)
+
+    def value(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the input that a twin stands for, as long as nothing was written into it."""
+        value = self._inputs.of(tensor) if tensor.is_meta else None
+        return tensor if value is None else value
+
+    def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the meta twin of a tensor, the same one each time."""
+        if tensor.is_meta:
+            return tensor
+        return self._twins.of(tensor, lambda: tensor.detach().to(META))
+
+    def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
+        """Run an operator on meta tensors, and on values if all that it reads is constant."""
+        if not self._is_constant(operator, args, kwargs, given):
+            self._forget(operator, args, kwargs)
+            return self._on_meta(operator, args, kwargs, given)
+        on_meta = any(tensor.is_meta for tensor in given) or _is_meta(kwargs.get("device"))
+        if not on_meta and (given or "device" not in kwargs):
+            return self._on_values(operator, args, kwargs)
+        if operator.reads_values:
+            result = self._on_values(operator, args, kwargs)
+            return tree_map_only(torch.Tensor, self._known, result)
+        output = self._on_meta(operator, args, kwargs, given)
+        if any(tensor.numel() > SMALL for tensor in tensors((output,))):
+            self._forget(operator, args, kwargs)
+            return output
+        result = self._on_values(operator, args, kwargs)
+        if not on_meta:
+            return result
+        for tensor, value in zip(tensors((output,)), tensors((result,)), strict=True):
+            self._values.know(tensor, value)
+        return output
+
+    def _is_constant(
+        self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]
+    ) -> bool:
+        """Tell whether an operator reads constants only, and writes only to what forward made."""
+        if operator.is_random or (operator.reads_values and operator.writes):
+            return False
+        return all(self._value(operator, tensor) is not None for tensor in given) and (
+            not operator.writes or self._values.made_here(operator.written(args, kwargs))
+        )
+
+    def _value(self, operator: Operator, tensor: torch.Tensor) -> torch.Tensor | None:
+        if operator.name not in FROM_SHAPES:
+            return self._values.of(tensor)
+        return torch.empty((), dtype=tensor.dtype).expand(tensor.shape)  # costs no memory
+
+    def _forget(self, operator: Operator, args: Any, kwargs: Any) -> None:
+        """Forget what an operator overwrites."""
+        if operator.writes:
+            for tensor in operator.written(args, kwargs):
+                self._values.forget(tensor)
+                self._inputs.forget(tensor)
+
+    def _on_values(self, operator: Operator, args: Any, kwargs: Any) -> Any:
+        given = partial(self._value, operator)
+        args, kwargs = tree_map_only(torch.Tensor, given, (args, kwargs))
+        if _is_meta(kwargs.get("device")):
+            kwargs = kwargs | {"device": CPU}
+        result = operator.func(*args, **kwargs)
+        self._values.make(tensors((result,)), tensors(args, kwargs))
+        return result
+
+    def _on_meta(
+        self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]
+    ) -> Any:
+        if any(not tensor.is_meta for tensor in given):
+            args, kwargs = tree_map_only(torch.Tensor, self.stand_in, (args, kwargs))
+        if "device" in kwargs and (kwargs["device"] is not None or not given):
+            kwargs = kwargs | {"device": META} | dict.fromkeys(kwargs.keys() & {"pin_memory"})
+        output = self._memo.run(operator, args, kwargs, given)
+        if not operator.aliases:
+            without_addresses(tensors((output,)))
+        return output
+
+    def _known(self, value: torch.Tensor) -> torch.Tensor:
+        """Return a meta tensor of known value."""
+        tensor = value.to(META)
+        without_addresses((tensor,))
+        self._values.know(tensor, value)
+        return tensor
+
+
+def _is_meta(device: Any) -> bool:
+    return device is not None and torch.device(device).type == META.type

@@ -1,0 +1,59 @@
+"""Running a model as it was written: layers are not fused, nothing is compiled."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from pytest_flopbudget.measure.isolation.global_flags import switches_kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from pytest_flopbudget.measure.layers import Layers
+
+
+@contextmanager
+def as_written(layers: Layers, *, training: bool) -> Iterator[None]:
+    """Keep layers from fusing, and let compiled ones run uncompiled until their state is restored.
+
+    A fused `nn.TransformerEncoderLayer` hides the layers inside of it, and the backward of a
+    fused `nn.LSTM` computes gradients that nobody asked for. Without oneDNN the convolutions of a
+    real run take up to 30 times as long, so it is off only where there is such a layer. A fused
+    attention computes all gradients, also those that nobody asked for.
+    """
+    with switches_kept(), _uncompiled_functions():
+        torch.backends.mha.set_fastpath_enabled(False)
+        if any(isinstance(module, nn.RNNBase) for module in layers.modules):
+            torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+            torch.backends.cudnn.enabled = False
+        if training:
+            torch.backends.cuda.enable_math_sdp(True)
+            torch.backends.cuda.enable_flash_sdp(False)  # also that of the CPU
+            torch.backends.cuda.enable_mem_efficient_sdp(False)
+            torch.backends.cuda.enable_cudnn_sdp(False)
+        _uncompile(layers)
+        yield
+
+
+def _uncompile(layers: Layers) -> None:
+    for module in layers.modules:
+        original = getattr(module, "_orig_mod", None)
+        if original is not None:
+            vars(module)["forward"] = original
+        if getattr(module, "_compiled_call_impl", None) is not None:
+            vars(module)["_compiled_call_impl"] = None
+
+
+def _uncompiled_functions() -> AbstractContextManager[Any]:
+    """Whoever compiled a function has imported Dynamo, which nobody else should have to."""
+    return (
+        torch.compiler.set_stance("force_eager")
+        if "torch._dynamo" in sys.modules
+        else nullcontext()
+    )

@@ -1,0 +1,188 @@
+"""The walker: a dispatch mode that sees every operator of one call and books it on a layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.counting.formulas import (
+    MissingValuesError,
+    formula_of,
+    parts,
+    shapes_of,
+)
+from pytest_flopbudget.measure.counting.free_operators import is_free
+from pytest_flopbudget.measure.operators import is_made_of_others, operator_of, tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch._ops import OpOverload
+
+    from pytest_flopbudget.measure.counting.backends.base import World
+    from pytest_flopbudget.measure.counting.flop_count import Count
+    from pytest_flopbudget.measure.counting.formulas import Formula
+    from pytest_flopbudget.measure.counting.module_tracker import Tracker
+    from pytest_flopbudget.measure.counting.tensor_usage import Access
+    from pytest_flopbudget.measure.layers import Switches
+from pytest_flopbudget.measure.operators import Operator
+
+DENSE = torch._C.DispatchKey.CompositeExplicitAutograd  # of operators that are made of others
+
+
+class FormulaError(MeasureError):
+    """A formula that somebody registered is wrong: no other way to run the model would help."""
+
+
+class Walker(TorchDispatchMode):
+    """Runs every operator in its world, and adds what it costs to the layer that runs."""
+
+    supports_higher_order_operators = True
+
+    def __init__(
+        self,
+        world: World,
+        tracker: Tracker,
+        switches: Switches,
+        access: Access,
+        result: Count,
+        *,
+        is_last: bool,
+    ) -> None:
+        super().__init__()
+        self.in_backward = False
+        self._world = world
+        self._tracker = tracker
+        self._switches = switches
+        self._access = access
+        self._result = result
+        self._is_last = is_last  # there is no other world to try
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the import of `torch._dynamo`, which takes as long as that of torch."""
+        return False
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if any(map(is_made_of_others, types)):
+            return NotImplemented  # the operators on those others come here
+        kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._run_higher_order(func, args, kwargs)
+        operator = operator_of(func)
+        formula = formula_of(func)
+        if formula is None and operator.is_composite:
+            with self:
+                return func.decompose(*args, **kwargs)
+        try:
+            return self._run(operator, formula, args, kwargs)
+        except Exception as error:
+            self._access.note_failure(error)
+            raise
+
+    def _run(self, operator: Operator, formula: Formula | None, args: Any, kwargs: Any) -> Any:
+        given = list(tensors(args, kwargs))
+        self._access.note(operator, args, kwargs, given)
+        output = self._world.run(operator, args, kwargs, given)
+        if formula is not None:
+            self._count(operator.name, formula, given, args, kwargs, output)
+        elif not is_free(operator.func):
+            self._note_uncounted(operator.name, given)
+        return output
+
+    def _run_higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator that takes functions: by its formula, or as what it is made of."""
+        name, formula = f"higher_order::{func.__name__}", formula_of(func)
+        given = list(tensors(args, kwargs))
+        if formula is not None:
+            output = func(*args, **kwargs)
+            self._count(name, formula, given, args, kwargs, output)
+            return output
+        if func is torch.ops.higher_order.cond:
+            condition, if_true, if_false, operands = args
+            self._access.reads.values = True
+            with self:
+                return (if_true if condition else if_false)(*operands)
+        if DENSE in func.py_kernels:
+            with self:
+                return func.py_kernels[DENSE](*args, **kwargs)
+        self._note_uncounted(name, given)
+        return func(*args, **kwargs)
+
+    def _count(
+        self,
+        name: str,
+        formula: Formula,
+        given: list[torch.Tensor],
+        args: Any,
+        kwargs: Any,
+        output: Any,
+    ) -> None:
+        """Book what a formula gives; what needs values that are nowhere is uncounted.
+
+        Raises:
+            MissingValuesError: another world may have the values.
+        """
+        called = [(args, kwargs, output)]
+        if any(tensor.is_nested for tensor in given):
+            called = list(parts(args, kwargs, output))
+        try:
+            flops = sum(self._flops(name, formula, *part) for part in called)
+        except MissingValuesError:
+            if not self._is_last:
+                raise
+            self._note_uncounted(name, given)
+        else:
+            self._book(flops)
+
+    def _flops(self, name: str, formula: Formula, args: Any, kwargs: Any, output: Any) -> int:
+        """Apply a formula.
+
+        Raises:
+            FormulaError: a registered formula fails, or does not return a whole number.
+        """
+        reveal = self._reveal
+        named = {key: shapes_of(value, reveal) for key, value in kwargs.items()}
+        positional = [shapes_of(value, reveal) for value in args]
+        try:
+            flops = formula(*positional, **named, out_shape=shapes_of(output, reveal))
+        except MissingValuesError:
+            raise
+        except Exception as error:
+            raise FormulaError(f"the formula of `{name}` failed: {error!r}") from error
+        if isinstance(flops, bool) or not isinstance(flops, int) or flops < 0:
+            raise FormulaError(
+                f"the formula of `{name}` must return FLOPs as an int, 0 or more, found `{flops!r}`"
+            )
+        return flops
+
+    def _reveal(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor with its values, for a formula; unless they are constant, they decide."""
+        constant = self._world.constant(tensor)
+        if constant is not None:
+            return constant
+        self._access.decides = True
+        return self._world.value(tensor)
+
+    def _book(self, flops: int) -> None:
+        if not self.in_backward:
+            self._result.forward[self._tracker.current] += flops
+        else:
+            self._result.backward[self._layer_in_backward()] += flops
+
+    def _note_uncounted(self, name: str, given: Iterable[torch.Tensor]) -> None:
+        layer = self._layer_in_backward() if self.in_backward else self._tracker.current
+        self._result.note(name, layer, given)
+
+    def _layer_in_backward(self) -> int:
+        """Find the layer whose forward made the node that runs now; recomputation is on top."""
+        if self._tracker.stack:
+            return self._tracker.current
+        node = torch._C._current_autograd_node()
+        return self._tracker.current if node is None else self._switches.at(node._sequence_nr())

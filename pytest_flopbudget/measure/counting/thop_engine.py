@@ -1,0 +1,189 @@
+"""The engines `thop` and `yolov5`: twice the MACs that the installed THOP counts.
+
+Two distributions install the module `thop`: the MIT one from PyPI and `ultralytics-thop`.
+Whichever lies there counts; the profile names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import warnings
+from base64 import urlsafe_b64encode
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.call import Call, set_mode
+from pytest_flopbudget.measure.counting.backends.meta import Meta
+from pytest_flopbudget.measure.counting.backends.real import Real
+from pytest_flopbudget.measure.counting.flop_count import Count, Ran
+from pytest_flopbudget.measure.counting.module_tracker import Tracker, Visits
+from pytest_flopbudget.measure.isolation.tensor_contents import values_kept
+from pytest_flopbudget.measure.layers import ROOT, Layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_flopbudget.measure.counting.backends.base import World
+    from pytest_flopbudget.measure.isolation.model_state import ModelState
+
+    Rule = Callable[[Any, Any, Any], None]
+
+DISTRIBUTIONS = ("thop", "ultralytics-thop")
+
+
+def count(model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str) -> Count:
+    """Count one call with THOP, on meta tensors if the model runs there, else for real.
+
+    Raises:
+        MeasureError: THOP is not there, or the call is one that it cannot count.
+        Exception: what the model itself raises when it runs for real.
+    """
+    if call.training:
+        raise MeasureError(
+            f"engine `{engine}` counts inference only",
+            'use engine="dispatch" for mode="training"',
+        )
+    if any(tensor.is_meta for tensor in (*state.tensors, *call.tensors())):
+        return _count_in(Meta(), model, layers, state, call, engine)
+    try:
+        return _count_in(Meta(), model, layers, state, call, engine)
+    except MeasureError:
+        raise
+    except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
+        with values_kept(state.tensors):
+            return _count_in(Real(), model, layers, state, call, engine)
+
+
+def counter() -> str:
+    """Name the distribution and the version that provide the module `thop`."""
+    module = load()
+    found = [d for d in map(_distribution, DISTRIBUTIONS) if d is not None]
+    owners = [d for d in found if _owns(d, str(module.__file__))] or found
+    if not owners:
+        return "thop, of no distribution"
+    return f"{owners[0].metadata['Name']} {owners[0].version}"
+
+
+def load() -> Any:
+    """Import THOP.
+
+    Raises:
+        MeasureError: it cannot be imported.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it imports distutils, which is deprecated
+            return importlib.import_module("thop.profile")
+    except ImportError as error:
+        raise MeasureError(
+            f"the THOP engines need the module `thop`: {error}", "pip install thop setuptools"
+        ) from None
+
+
+class _Caller(nn.Module):
+    """The model with its arguments, since THOP passes no keywords; notes what THOP counted.
+
+    THOP keeps its count of a layer in the layer, as `total_ops`, while it runs.
+    """
+
+    def __init__(self, model: nn.Module, call: Call, layers: Layers) -> None:
+        super().__init__()
+        self.model = model
+        self.own_macs: list[float] = []
+        self._call = call
+        self._layers = layers
+
+    def forward(self) -> None:
+        self._call.run(self.model)
+        self.own_macs = [float(module.total_ops) for module in self._layers.modules]
+
+
+def _count_in(
+    world: World, model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str
+) -> Count:
+    thop, visits = load(), Visits(layers)
+    custom = YOLOV5_RULES if engine == "yolov5" else {}
+    rules = {**thop.register_hooks, **custom}
+    tracker = Tracker(layers, on_enter=visits.enter, on_exit=visits.exit)
+    try:
+        state.substitute(world.stand_in)
+        set_mode(model, training=False)
+        with call.standing_in(world.input) as inputs, tracker.attached():
+            caller = _Caller(model, inputs, layers)
+            total, *_ = thop.profile(caller, inputs=(), custom_ops=custom, verbose=False)
+    finally:
+        state.restore()
+    own = _own_flops(caller.own_macs, total)
+    result = Count(world.name, own, [0] * len(layers), visits)
+    result.written = [t for t in state.tensors if not isinstance(t, nn.Parameter)]  # perhaps
+    inherits = hasattr(thop, "_resolve_rule")  # the rules of base classes count, too
+    for index in _without_rule(layers, visits, rules, inherits=inherits):
+        kind = type(layers.modules[index]).__name__
+        ran = Ran(index, visits.inputs[index], visits.calls[index])
+        result.uncounted[f"layer:{kind}", index] = ran
+    return result
+
+
+def _own_flops(own_macs: list[float], total_macs: float) -> list[int]:
+    """Turn the MACs of each layer into FLOPs that add up to THOP's own total.
+
+    What THOP adds on top belongs to the root: a shared layer that it visits once more, or the
+    functional products that `ultralytics-thop` counts.
+    """
+    flops = [round(2 * macs) for macs in own_macs]
+    flops[ROOT] += round(2 * total_macs) - sum(flops)
+    return flops
+
+
+def _without_rule(
+    layers: Layers, visits: Visits, rules: dict[type, Any], *, inherits: bool
+) -> Iterator[int]:
+    """Yield the layers that ran and hold parameters of their own, but have no rule."""
+    for index, module in enumerate(layers.modules):
+        kinds = type(module).__mro__ if inherits else (type(module),)
+        has_parameters = any(p is not None for p in module._parameters.values())
+        if has_parameters and visits.calls[index] and not any(kind in rules for kind in kinds):
+            yield index
+
+
+def _batch_norm(module: Any, inputs: Any, output: torch.Tensor) -> None:
+    """THOP 0.0.31: 2 MACs per output of a batch norm."""
+    del inputs
+    module.total_ops += 2 * output.numel()
+
+
+def _free(module: Any, inputs: Any, output: Any) -> None:
+    """THOP 0.0.31 had no rule for upsampling."""
+
+
+YOLOV5_RULES: dict[type[nn.Module], Rule] = {
+    nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
+    nn.BatchNorm3d: _batch_norm,
+    nn.SyncBatchNorm: _batch_norm,
+    nn.Upsample: _free,
+    nn.UpsamplingNearest2d: _free,
+    nn.UpsamplingBilinear2d: _free,
+}
+
+
+def _distribution(name: str) -> Distribution | None:
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _owns(dist: Distribution, file: str) -> bool:
+    """Tell whether a file is as a distribution installed it; the last one to install wins."""
+    for entry in dist.files or ():
+        if str(entry.locate()) == file and entry.hash is not None:
+            with open(file, "rb") as stream:  # noqa: PTH123
+                digest = hashlib.new(entry.hash.mode, stream.read()).digest()
+            return urlsafe_b64encode(digest).rstrip(b"=").decode() == entry.hash.value
+    return False

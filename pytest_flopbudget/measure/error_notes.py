@@ -1,0 +1,64 @@
+"""Which layer was running when a model raised: the traceback knows, so nothing need watch."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.errors import FlopBudgetError
+from pytest_flopbudget.measure.call import shapes
+from pytest_flopbudget.profile.layer_paths import shown_path
+from pytest_flopbudget.profile.shapes import shape_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_flopbudget.measure.layers import Layers
+
+CALL, FORWARD = "_call_impl", "forward"  # of `torch.nn.Module`; the first has the inputs
+
+
+@contextmanager
+def layer_noted(layers: Layers) -> Iterator[None]:
+    """Note on what a model raises in which layer that was; Python and pytest show such notes."""
+    try:
+        yield
+    except (FlopBudgetError, KeyboardInterrupt, SystemExit):  # who stops a run is told where
+        raise
+    except BaseException as error:  # also what a time limit raises
+        if note := _note(error, layers):
+            _add(error, note)
+        raise
+
+
+def _note(error: BaseException, layers: Layers) -> str:
+    """Describe the innermost layer that was running, and its inputs if it was called as one."""
+    index = {id(module): i for i, module in enumerate(layers.modules)}
+    frames = [f for f, _ in walk_tb(error.__traceback__) if f.f_code.co_name in (CALL, FORWARD)]
+    running = [f for f in reversed(frames) if id(f.f_locals.get("self")) in index]
+    if not running:
+        return ""
+    layer = running[0].f_locals["self"]
+    called = (f for f in running if f.f_code.co_name == CALL and f.f_locals["self"] is layer)
+    path = shown_path(layers.paths[index[id(layer)]])
+    return f"in layer `{path}` ({type(layer).__name__}){_inputs(next(called, None))}"
+
+
+def _inputs(frame: Any) -> str:
+    if frame is None:
+        return ""
+    try:
+        given = shapes((frame.f_locals.get("args"), frame.f_locals.get("kwargs")))
+    except Exception:  # noqa: BLE001 - of an input's own code; the model's error is what counts
+        return ""
+    texts = [shape_text(shape) for shape in given]
+    return f", on inputs {', '.join(texts)}" if texts else ""
+
+
+def _add(error: BaseException, note: str) -> None:
+    """Add a note as Python 3.11 does; before, those print them who know them."""
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+    else:
+        vars(error).setdefault("__notes__", []).append(note)

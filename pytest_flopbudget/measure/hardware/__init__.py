@@ -1,0 +1,1 @@
+"""The machine: devices, processor, cores, and the name of the environment they make."""

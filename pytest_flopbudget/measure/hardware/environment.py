@@ -1,0 +1,70 @@
+"""What latency and memory depend on: the machine, the device and how torch uses them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from math import ceil
+from pathlib import Path
+
+import torch
+
+from pytest_flopbudget.measure.hardware.cgroups import quota
+from pytest_flopbudget.profile.environment import Environment
+
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def environment_of(
+    device: torch.device, dtype: torch.dtype, *, threads: int, compiled: bool
+) -> Environment:
+    """Describe where and how a model is timed."""
+    return Environment(
+        device=device.type,
+        hardware=cpu_model() if device.type in ("cpu", "meta") else accelerator_model(device),
+        cores=usable_cores(),
+        threads=threads,
+        dtype=str(dtype).removeprefix("torch."),
+        compiled=compiled,
+        torch=".".join(torch.__version__.split(".")[:2]),
+    )
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use, by affinity and by the quotas of its cgroups."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        cores = os.cpu_count() or 1
+    limit = quota()
+    return cores if limit is None else max(1, min(cores, ceil(limit)))
+
+
+def cpu_model() -> str:
+    """Name the CPU without trademarks and clock frequency."""
+    name = _cpu_name() or platform.processor() or platform.machine()
+    name = re.sub(
+        r"\((R|TM)\)|\bCPU\b|\bProcessor\b|@.*|\b\d+-Core\b", " ", name, flags=re.IGNORECASE
+    )
+    return " ".join(name.replace(",", " ").split())
+
+
+def accelerator_model(device: torch.device) -> str:
+    """Name an accelerator as its driver does, or by its type."""
+    module = torch.get_device_module(device)
+    if hasattr(module, "get_device_name"):
+        return str(module.get_device_name(device)).replace(",", " ")
+    return device.type
+
+
+def _cpu_name() -> str:
+    if platform.system() == "Darwin":
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2] for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,100 @@
+"""The switches of the whole process that a forward may flip: read before, put back after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+from pytest_flopbudget.measure.hardware.devices import accelerator
+
+Switch = tuple[Callable[[], Any], Callable[[Any], Any]]  # reads it, sets it
+
+ATTRIBUTES = {
+    "backends.cudnn": "enabled benchmark deterministic allow_tf32 fp32_precision",
+    "backends.cudnn.conv": "fp32_precision",
+    "backends.cudnn.rnn": "fp32_precision",
+    "backends.mkldnn": "enabled deterministic fp32_precision",
+    "backends.mkldnn.matmul": "fp32_precision",
+    "backends.mkldnn.conv": "fp32_precision",
+    "backends.mkldnn.rnn": "fp32_precision",
+    "backends.cuda.matmul": """
+        allow_tf32 allow_fp16_reduced_precision_reduction allow_bf16_reduced_precision_reduction
+        fp32_precision
+    """,
+}
+FUNCTIONS = {  # by module: what reads a switch, what sets it
+    "": """
+        get_num_threads set_num_threads  get_default_dtype set_default_dtype
+        get_float32_matmul_precision set_float32_matmul_precision
+        is_anomaly_enabled set_anomaly_enabled  is_grad_enabled _C._set_grad_enabled
+    """,
+    "backends.mha": "get_fastpath_enabled set_fastpath_enabled",
+    "backends.cuda": """
+        flash_sdp_enabled enable_flash_sdp  mem_efficient_sdp_enabled enable_mem_efficient_sdp
+        math_sdp_enabled enable_math_sdp  cudnn_sdp_enabled enable_cudnn_sdp
+    """,
+}
+
+
+@contextmanager
+def switches_kept() -> Iterator[None]:
+    """Put every switch back that was changed, also after an exception."""
+    before = list(_readable(_switches()))
+    try:
+        yield
+    finally:
+        for read, write, value in before:
+            if read() != value:
+                write(value)
+
+
+def _readable(switches: Iterator[Switch]) -> Iterator[tuple[Callable[[], Any], Any, Any]]:
+    """Read each switch that this version has.
+
+    torch refuses the old names of precisions once a new one was used.
+    """
+    for read, write in switches:
+        try:
+            value = read()
+        except (AttributeError, RuntimeError):
+            continue
+        yield read, write, value
+
+
+def _switches() -> Iterator[Switch]:
+    for path, names in ATTRIBUTES.items():
+        owner = _find(path)
+        for name in names.split():
+            if owner is not None:
+                yield partial(getattr, owner, name), partial(setattr, owner, name)
+    for path, functions in FUNCTIONS.items():
+        pairs = iter([_find(f"{path}.{name}".lstrip(".")) for name in functions.split()])
+        yield from ((read, write) for read, write in zip(pairs, pairs, strict=True) if read)
+    # To set this one imports `torch._inductor`, so it is good that it is set only if it changed.
+    yield (
+        _deterministic,
+        lambda value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
+    )
+    for kind in ("cpu", *([found.type] if (found := accelerator()) else [])):
+        yield partial(torch.is_autocast_enabled, kind), partial(torch.set_autocast_enabled, kind)
+        yield partial(torch.get_autocast_dtype, kind), partial(torch.set_autocast_dtype, kind)
+
+
+def _find(path: str) -> Any:
+    """Find something of torch by its path; `None` where this version has it not."""
+    found: Any = torch
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def _deterministic() -> tuple[bool, bool]:
+    """Tell whether deterministic algorithms are asked for, and whether only by a warning."""
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )

@@ -1,0 +1,36 @@
+"""Placement: a model on another device for a while, and back."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.measure.isolation.substitutes import Twins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+    from pytest_flopbudget.measure.isolation.model_state import ModelState
+
+
+@contextmanager
+def moved(state: ModelState, device: torch.device) -> Iterator[None]:
+    """Let a model hold twins of its tensors on a device; nothing is copied back."""
+    twins = Twins()
+
+    def there(tensor: torch.Tensor) -> torch.Tensor:
+        if _is_on(tensor, device):
+            return tensor
+        return twins.of(tensor, lambda: tensor.detach().to(device))
+
+    state.substitute(there)
+    try:
+        yield
+    finally:
+        state.restore()
+
+
+def _is_on(tensor: torch.Tensor, device: torch.device) -> bool:
+    return tensor.device.type == device.type and device.index in (None, tensor.device.index)

@@ -1,0 +1,36 @@
+"""The contents of tensors: saved before a call and restored after it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from pytest_flopbudget.measure.isolation.storages import storage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@contextmanager
+def values_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Restore the contents of tensors that the model writes into."""
+    copies = [(t, t.detach().clone()) for t in tensors if not t.is_meta]
+    try:
+        yield
+    finally:
+        for tensor, copy in copies:
+            tensor.data.copy_(copy)
+
+
+@contextmanager
+def data_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Let tensors have the memory again that they had, if the model gives them another one."""
+    before = [(t, t.data) for t in tensors if t.is_leaf and t.layout is torch.strided]
+    try:
+        yield
+    finally:
+        for tensor, data in before:
+            if storage_of(tensor) != storage_of(data):
+                tensor.data = data

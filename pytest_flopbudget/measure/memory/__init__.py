@@ -1,0 +1,1 @@
+"""Memory: the peak of the bytes that one call allocates."""

@@ -1,0 +1,131 @@
+"""The memory of the tensors that a call makes on the CPU, from their birth to their death."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import torch
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pytest_flopbudget.measure.hardware.devices import CPU
+from pytest_flopbudget.measure.isolation.storages import memory_of
+from pytest_flopbudget.measure.operators import is_made_of_others, operator_of, tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch._ops import OpOverload
+
+    from pytest_flopbudget.measure.operators import Operator
+
+FUSED = frozenset(  # operators whose kernels are made of other operators, which are to be seen
+    {"aten::_transformer_encoder_layer_fwd", "aten::_native_multi_head_attention"}
+)
+BIRTHS = frozenset({"aten::lift_fresh"})  # operators that get what has just been made
+KERNEL = torch._C.DispatchKey.CPU
+DENSE = torch._C.DispatchKey.CompositeExplicitAutograd  # of operators that take functions
+
+
+class Living(TorchDispatchMode):
+    """Watches the operators of a real run, and counts the bytes of the storages that they make.
+
+    A storage counts once, however many tensors look at it, until the last of them is gone. One
+    that an operator is given and none has made lay there before: it never counts.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alive = self._peak = 0
+        self._watches: dict[int, ref[torch.UntypedStorage]] = {}  # by the address of a storage
+        self._sizes: dict[int, int] = {}  # of those that count
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the import of `torch._dynamo`, which takes as long as that of torch."""
+        return False
+
+    def watching(self) -> Living:
+        """Return the mode itself."""
+        return self
+
+    def alive(self) -> int:
+        """Return the bytes of the storages alive now."""
+        return self._alive
+
+    def peak(self) -> int:
+        """Return the most since the last restart."""
+        return self._peak
+
+    def restart(self) -> None:
+        """Let the peak begin anew at what is alive now."""
+        self._peak = self._alive
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if any(map(is_made_of_others, types)):
+            return NotImplemented  # the operators on those others come here
+        kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._run_higher_order(func, args, kwargs)
+        operator, given = operator_of(func), list(tensors(args, kwargs))
+        if operator.is_composite and not any(tensor.is_nested for tensor in given):
+            with self:
+                return func.decompose(*args, **kwargs)
+        if operator.name not in BIRTHS:
+            self._meet(given)
+        output = self._run(operator, args, kwargs, given)
+        self._take(tensors((output,)))
+        self._take(operator.written(args, kwargs))  # which may have been resized
+        return output
+
+    def _run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
+        if operator.name not in FUSED or any(tensor.is_nested for tensor in given):
+            return operator.func(*args, **kwargs)
+        with self:
+            return operator.func._op_dk(KERNEL, *args, **kwargs)
+
+    def _run_higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if DENSE not in func.py_kernels:
+            return func(*args, **kwargs)
+        with self:
+            return func.py_kernels[DENSE](*args, **kwargs)
+
+    def _meet(self, given: list[torch.Tensor]) -> None:
+        """Note the storages that were there before."""
+        for tensor in given:
+            for storage in memory_of(tensor):
+                self._watch(storage)
+
+    def _take(self, made: Iterable[torch.Tensor]) -> None:
+        """Count the storages that are new, and what others have gained or lost in size."""
+        for tensor in made:
+            for storage in memory_of(tensor):
+                if self._watch(storage) and _is_own(storage):
+                    self._sizes[storage._cdata] = 0
+                if storage._cdata in self._sizes:
+                    self._alive += storage.nbytes() - self._sizes[storage._cdata]
+                    self._sizes[storage._cdata] = storage.nbytes()
+        self._peak = max(self._peak, self._alive)
+
+    def _watch(self, storage: torch.UntypedStorage) -> bool:
+        """Wait for the end of a storage; return whether it is a new one."""
+        key = storage._cdata
+        if key in self._watches:
+            return False
+        self._watches[key] = ref(storage, partial(self._forget, key))
+        return True
+
+    def _forget(self, key: int, _dead: object) -> None:
+        self._alive -= self._sizes.pop(key, 0)
+        del self._watches[key]
+
+
+def _is_own(storage: torch.UntypedStorage) -> bool:
+    """Tell what PyTorch allocated on the CPU from what it was lent, by numpy for one."""
+    return storage.device.type == CPU.type and storage.resizable()

@@ -1,0 +1,67 @@
+"""What tells how many bytes are allocated: an accelerator's allocator, or the tensors alive."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from pytest_flopbudget.measure.hardware.devices import CPU
+from pytest_flopbudget.measure.memory.cpu_allocations import Living
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+STATISTICS = ("memory_allocated", "max_memory_allocated", "reset_peak_memory_stats")
+
+
+class Meter(Protocol):
+    """Tells bytes; tests put one in its place whose bytes they know."""
+
+    def watching(self) -> AbstractContextManager[Any]:
+        """Return the context in which it sees what is allocated."""
+
+    def alive(self) -> int:
+        """Return the bytes that are allocated now."""
+
+    def peak(self) -> int:
+        """Return the most bytes that were allocated at any moment since the last restart."""
+
+    def restart(self) -> None:
+        """Let the peak begin anew at what is allocated now."""
+
+
+class Allocator:
+    """The statistics that an accelerator's caching allocator keeps of one device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._module: Any = torch.get_device_module(device)
+        self._device = device
+
+    def watching(self) -> AbstractContextManager[Any]:
+        """Need no context: the allocator always counts."""
+        return nullcontext()
+
+    def alive(self) -> int:
+        """Return the bytes in tensors and in the workspaces of libraries."""
+        return int(self._module.memory_allocated(self._device))
+
+    def peak(self) -> int:
+        """Return the most since the last restart."""
+        return int(self._module.max_memory_allocated(self._device))
+
+    def restart(self) -> None:
+        """Reset the statistics; nothing can put the former peak back."""
+        self._module.reset_peak_memory_stats(self._device)
+
+
+def meter_of(device: torch.device, *, compiled: bool) -> Meter | str:
+    """Return what measures memory on a device, or the reason why nothing can."""
+    if device.type == CPU.type:
+        # Compiled code allocates without any operator.
+        return "a compiled model hides its tensors on the CPU" if compiled else Living()
+    module = torch.get_device_module(device)
+    if all(hasattr(module, name) for name in STATISTICS):
+        return Allocator(device)
+    return f"`{device.type}` keeps no statistics of its peak of memory"

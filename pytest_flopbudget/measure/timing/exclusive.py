@@ -1,0 +1,36 @@
+"""As quiet as this machine can be while a model is timed, and how quiet it was."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST_WAIT_S = 600.0
+
+
+@contextmanager
+def alone(longest_s: float = LONGEST_WAIT_S, *, folder: Path | None = None) -> Iterator[bool]:
+    """Wait until no other process of this user on this machine times a model.
+
+    Yields whether that came: not if others took longer than `longest_s` in all. A process that
+    dies lets the next one in; where no file can be locked, nobody waits.
+    """
+    user = getattr(os, "getuid", lambda: "")()
+    with ExitStack() as stack:
+        is_alone = True
+        try:
+            file = (folder or Path(tempfile.gettempdir())) / f"pytest-flopbudget{user}.lock"
+            stack.enter_context(FileLock(file, timeout=longest_s, poll_interval=0.02))
+        except Timeout:
+            is_alone = False
+        except (OSError, NotImplementedError):
+            pass
+        yield is_alone

@@ -1,0 +1,153 @@
+"""Latency: how long one call takes, without any hooks, and then how long each layer takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.measure.timing import sampling
+from pytest_flopbudget.measure.timing.exclusive import alone
+from pytest_flopbudget.measure.timing.layer_times import LayerWatch, OwnTimes
+from pytest_flopbudget.measure.timing.noise import load, quiet
+from pytest_flopbudget.measure.timing.sampling import Sample
+from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pytest_flopbudget.measure.call import Call
+    from pytest_flopbudget.measure.layers import Layers
+    from pytest_flopbudget.measure.timing.clock import Clock
+
+LEAST_WARM_UP, MOST_WARM_UP = 3, 20  # calls
+WARM = 0.05  # a call that is faster than all before by no more than this found the model warm
+WARM_UP_SHARE = 0.1  # of the time limit
+LAYER_ROUNDS, MOST_LAYER_ROUNDS = 9, 100
+LAYERS_FOR = 0.02  # share of the time limit, for more than the least rounds of layers
+LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
+NEVER_ALONE = "other processes timed models all the time"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How a model is to be timed."""
+
+    threads: int = 1  # intra-op, on the CPU
+    limit_s: float = 10.0
+    budget_ms: float | None = None  # the largest value that passes
+    stored: bool = True  # whether the value may become a baseline
+    compiled: bool = False  # whether the first call compiles
+    progress: Callable[[str], None] = lambda _: None  # told which phase begins
+
+
+@dataclass(kw_only=True)
+class Latency:
+    """What the rounds came to, in milliseconds."""
+
+    total_ms: float
+    forward_ms: float
+    backward_ms: float
+    median_ms: float
+    spread_ms: float  # between the quartiles
+    rounds: int
+    undisturbed: int  # rounds of those
+    doubt: str  # why a value over its budget is not to be believed; empty if it is
+    compile_ms: float | None = None
+    load: float | None = None  # processes that wanted a core in the minute before
+    own: OwnTimes | None = None  # of the layers
+
+
+def time_call(
+    model: nn.Module, layers: Layers | None, call: Call, clock: Clock, timing: Timing
+) -> Latency:
+    """Time whole calls until there are enough, then the layers.
+
+    Args:
+        model: what is timed.
+        layers: of the model, or `None` if they do not run one by one, as in a compiled model.
+        call: its inputs and mode.
+        clock: tells the time.
+        timing: the settings; one warm-up and one round are always run, layers are timed only if
+            time is left.
+    """
+    timing.progress("waiting for other processes that time a model")
+    with alone() as is_alone, quiet(timing.threads):
+        before = load()
+        stopwatch = Stopwatch(model, call, clock, limit_s=timing.limit_s, threads=timing.threads)
+        compile_ms = _compile(stopwatch, timing)
+        timing.progress("warming up")
+        warm_up(stopwatch)
+        sample = sampled(stopwatch, timing)
+        timing.progress("timing layers")
+        own = None if layers is None else _time_layers(stopwatch, layers, clock, call)
+    doubt = sampling.doubt(sample, stopwatch.limit_ns) if is_alone else NEVER_ALONE
+    return _latency(sample, doubt, compile_ms, before, own)
+
+
+def warm_up(stopwatch: Stopwatch) -> None:
+    """Run calls that are thrown away until three in a row found nothing that is faster."""
+    best_ns, calls, since = float("inf"), 0, 0
+    while not calls or (
+        since < LEAST_WARM_UP and calls < MOST_WARM_UP and stopwatch.spent < WARM_UP_SHARE
+    ):
+        time_ns = stopwatch.round().total_ns
+        calls, since = calls + 1, 0 if time_ns < best_ns * (1 - WARM) else since + 1
+        best_ns = min(best_ns, time_ns)
+
+
+def sampled(stopwatch: Stopwatch, timing: Timing) -> Sample:
+    """Time rounds until there are enough to say whether the model is within its budget."""
+    budget_ns = None if timing.budget_ms is None else timing.budget_ms * 1e6
+    sample = Sample()
+    while not sample.rounds or not sampling.is_enough(
+        sample, budget_ns, stopwatch.spent, stored=timing.stored
+    ):
+        sample.add(stopwatch.round())
+        timing.progress(f"timing, {len(sample.rounds)} rounds")
+    return sample
+
+
+def _compile(stopwatch: Stopwatch, timing: Timing) -> float | None:
+    """Run the call in which a model is compiled; it is no part of the time limit."""
+    if not timing.compiled:
+        return None
+    timing.progress("compiling")
+    compile_ns = stopwatch.round().total_ns
+    stopwatch.restart()
+    return compile_ns / 1e6
+
+
+def _time_layers(stopwatch: Stopwatch, layers: Layers, clock: Clock, call: Call) -> OwnTimes | None:
+    """Measure the own time of each layer, forward and backward, as long as there is time."""
+    rounds: list[LayerWatch] = []
+    enough = stopwatch.spent + LAYERS_FOR
+    while len(rounds) < MOST_LAYER_ROUNDS and stopwatch.spent < LAYERS_BY:
+        if len(rounds) >= LAYER_ROUNDS and stopwatch.spent >= enough:
+            break
+        rounds.append(LayerWatch(layers, clock, training=call.training))
+        stopwatch.round(rounds[-1])
+    return OwnTimes.of(rounds, len(layers)) if rounds else None
+
+
+def _latency(
+    sample: Sample,
+    doubt: str,
+    compile_ms: float | None,
+    before: float | None,
+    own: OwnTimes | None,
+) -> Latency:
+    standing = sample.standing
+    return Latency(
+        total_ms=standing.total_ns / 1e6,
+        forward_ms=standing.forward_ns / 1e6,
+        backward_ms=standing.backward_ns / 1e6,
+        median_ms=sample.median_ns / 1e6,
+        spread_ms=sample.spread_ns / 1e6,
+        rounds=len(sample.rounds),
+        undisturbed=sample.undisturbed,
+        doubt=doubt,
+        compile_ms=compile_ms,
+        load=before,
+        own=own,
+    )

@@ -1,0 +1,39 @@
+"""A model whose latency is the same everywhere but for the machine: what a self-test times."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from pytest_flopbudget.measure.call import Call
+from pytest_flopbudget.measure.timing.clock import HostClock
+from pytest_flopbudget.measure.timing.latency import Timing, time_call
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BLOCKS = 12
+
+
+def reference() -> tuple[nn.Module, torch.Tensor]:
+    """Make a convolutional net of a few milliseconds, and its input."""
+    layers = [nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    blocks = [layer for _ in range(BLOCKS) for layer in layers]
+    return nn.Sequential(*blocks).eval(), torch.zeros(1, 16, 64, 64)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Time the model as an update does, and write what came out as JSON."""
+    model, example = reference()
+    call = Call((example,), {}, training=False)
+    found = time_call(model, None, call, HostClock(), Timing(threads=int(arguments[1])))
+    result = {
+        "latency_ms": found.total_ms,
+        "rounds": found.rounds,
+        "undisturbed": found.undisturbed,
+        "doubt": found.doubt,
+    }
+    print(json.dumps(result))  # noqa: T201 - this is what the process is for

@@ -1,0 +1,109 @@
+"""What was collected, to know which baselines are stale: those whose test is gone."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_flopbudget.baseline.location import TestId
+from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.plugin.items import node_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_flopbudget.settings.run import Settings
+
+COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()  # of the config
+OUTPUT = "flop_budget_collected"  # what a worker sends to the controller
+
+
+class Collected:
+    """The tests that exist, and the files of which only a part was looked at."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._tests: set[str] = set()  # before any deselection
+        self._files: set[str] = set()  # those that were looked into, also if they have no test
+        self._partial: set[str] = set()
+        self._outside: set[str] = set()  # of the rootdir: what pytest calls them depends on the run
+        self._finished = False  # no Ctrl-C nor `-x` stopped the collection on its way
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self._tests.add(node_id(item))
+        if not item.path.is_relative_to(self._config.rootpath):
+            self._outside.add(TestId.parse(item.nodeid).file)
+
+    def pytest_collection_modifyitems(self) -> None:
+        self._finished = True
+
+    def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
+        self._partial.update(TestId.parse(item.nodeid).file for item in items)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        file = TestId.parse(report.nodeid).file
+        (self._files if report.passed else self._partial).add(file)
+
+    def pytest_sessionfinish(self) -> None:
+        if hasattr(self._config, "workeroutput") and self._finished:
+            self._config.workeroutput[OUTPUT] = [sorted(found) for found in self._found()]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        found = getattr(node, "workeroutput", {}).get(OUTPUT)
+        if found is None:
+            return  # a crashed worker; the others have collected the same
+        self._finished = True
+        for own, theirs in zip(self._found(), found, strict=True):
+            own.update(theirs)
+
+    def is_gone(self, test: str) -> bool:
+        """Tell whether a test does not exist any more, as far as this run can know."""
+        home = TestId.parse(test).file
+        if test in self._tests:
+            return False
+        is_there = bool(self._outside) or (self._config.rootpath / home).exists()
+        return home in self._whole_files() or not is_there
+
+    def stale(self, settings: Settings) -> list[str]:
+        """List the stale baselines, relative to the budget folder."""
+        return [
+            file.relative_to(settings.directory).as_posix()
+            for file in sorted(settings.directory.rglob("*.yaml"))
+            if (test := _test_of(file)) is not None and self.is_gone(test)
+        ]
+
+    def _whole_files(self) -> set[str]:
+        """Return the files that were collected from end to end."""
+        option = self._config.getoption
+        named = {arg.partition("::")[0] for arg in self._config.args if "::" in arg}
+        if not self._finished or option("lf", default=False) or (named and option("pyargs")):
+            return set()
+        by_node = {file for argument in named for file in self._relative(argument)}
+        return self._files - self._partial - by_node - self._outside - {""}  # that of the session
+
+    def _found(self) -> tuple[set[str], ...]:
+        return self._tests, self._files, self._partial, self._outside
+
+    def _relative(self, argument: str) -> Iterator[str]:
+        """Yield what node ids may call a file: as it was typed, and after symbolic links."""
+        path, root = self._config.invocation_params.dir / argument, self._config.rootpath
+        for file, folder in ((os.path.normpath(path), root), (path.resolve(), root.resolve())):
+            with suppress(ValueError):
+                yield Path(file).relative_to(folder).as_posix()
+
+
+def _test_of(file: Path) -> str | None:
+    """Read the test that a baseline names in its head; an invalid file is nobody's."""
+    from pytest_flopbudget.baseline.reader import text_in
+    from pytest_flopbudget.baseline.yaml_nodes import parse
+
+    try:
+        head = (text_in(file, str(file)) or "").partition("\ntotal:")[0]
+        return parse(head, str(file)).entries()["test"].text()
+    except (BaselineError, KeyError):
+        return None

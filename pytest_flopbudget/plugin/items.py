@@ -1,0 +1,96 @@
+"""What the plugin asks of a test: its markers, its node id, the baseline that it will use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_flopbudget.errors import BudgetNameError, SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+    from _pytest.outcomes import Failed  # pytest's public name for it is no type
+
+NAME = "flop_budget"  # of the fixture and of the marker
+
+
+def uses_fixture(item: Any) -> bool:
+    """Tell whether a test asks for the fixture by an argument, its own or that of a fixture."""
+    return NAME in getattr(item, "fixturenames", ())
+
+
+def check_marker(item: pytest.Item) -> None:
+    """Check the arguments of the markers of a test, and that they serve something.
+
+    Raises:
+        SettingsError: they are wrong, or the test does not use the fixture.
+    """
+    if not any(mark.name == NAME for mark in item.own_markers):
+        return
+    marker_arguments(item)
+    if not uses_fixture(item):
+        raise SettingsError(
+            f"marker `{NAME}`: the test does not use the fixture `{NAME}`, "
+            "so nothing would be measured",
+            f"add the argument `{NAME}` to the test and call it with a model",
+        )
+
+
+def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:
+    """Parse the markers that apply to a test, the farthest first.
+
+    Raises:
+        SettingsError: an argument has a wrong name or value.
+    """
+    from pytest_flopbudget.settings.budget import parse_arguments
+
+    markers = reversed(list(item.iter_markers(NAME)))
+    return [parse_arguments("marker `flop_budget`", m.args, m.kwargs) for m in markers]
+
+
+def target(item: pytest.Item) -> str:
+    """Return what selects a test on the command line, from where pytest was started."""
+    file, colons, rest = node_id(item).partition("::")
+    return f"{typed(item.config, item.config.rootpath / file)}{colons}{rest}"
+
+
+def typed(config: pytest.Config, file: Path) -> str:
+    """Return what names a file on the command line, from where pytest was started."""
+    return Path(os.path.relpath(file, config.invocation_params.dir)).as_posix()
+
+
+def node_id(item: pytest.Item) -> str:
+    """Return the node id without the `@group` that xdist's `loadgroup` adds."""
+    marks = item.iter_markers("xdist_group")
+    groups = [str(m.args[0] if m.args else m.kwargs.get("name", "default")) for m in marks]
+    if not groups:
+        return item.nodeid
+    of_all = "_".join(sorted(set(groups)))  # an older xdist takes the closest one alone
+    return item.nodeid.removesuffix(f"@{of_all}").removesuffix(f"@{groups[0]}")
+
+
+def planned_path(item: pytest.Item) -> PurePosixPath:
+    """Return the baseline that a test will use if it calls the fixture plainly."""
+    from pytest_flopbudget.baseline.location import baseline_path
+
+    names = (m.kwargs["name"] for m in item.iter_markers(NAME) if "name" in m.kwargs)
+    name = next(names, None)
+    return baseline_path(node_id(item), name if isinstance(name, str) else None)
+
+
+def clash(path: object, one: str, other: str) -> BudgetNameError:
+    """Describe two tests that claim one name, also if they differ in case only."""
+    return BudgetNameError(
+        f"two tests claim the baseline `{path}`: `{one}` and `{other}`",
+        "give one of them another name (the case of letters does not count), "
+        "or `name=` in its marker",
+    )
+
+
+def failure(text: str) -> Failed:
+    """Make the failure of a test out of a text that needs no traceback."""
+    return pytest.fail.Exception(text, pytrace=False)

@@ -1,0 +1,128 @@
+"""Reads the settings of a run from pytest's options and ini values."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.errors import SettingsError
+from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.plugin.options import FILES, OPTIONS, Option
+from pytest_flopbudget.settings import parsers
+from pytest_flopbudget.settings.budget import Terms
+from pytest_flopbudget.settings.run import Settings
+
+if TYPE_CHECKING:
+    import pytest
+
+
+PARSERS: dict[str, parsers.Parser] = {
+    "dir": parsers.file_name,
+    "metrics": parsers.metrics,
+    "engine": parsers.choice(*parsers.ENGINES),
+    "device": parsers.device,
+    "threads": parsers.whole(1),
+    "time_limit": parsers.seconds,
+    "tolerance": parsers.tolerance,
+    "fail_on": parsers.choices(*parsers.FAIL_ON),
+    "ignore_ops": parsers.operators,
+    "table": parsers.choice(*parsers.TABLES),
+    "depth": parsers.whole(0),
+    "github": parsers.choice(*parsers.GITHUB),
+}
+
+
+UPDATING = {"dir", "metrics", "engine", "device", "threads"}  # these decide what an update writes
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Read and check every option and ini value.
+
+    Raises:
+        SettingsError: the first value that is wrong, and where it was written.
+    """
+    found = {option.name: _read(config, option) for option in OPTIONS}
+    typed = {name for name, (_, from_command_line) in found.items() if from_command_line}
+    value = {name: value for name, (value, _) in found.items() if value is not None}
+    tolerance = value.pop("tolerance", {})
+    directory = config.rootpath / value.pop("dir", "budgets")
+    table, depth = value.pop("table", "failed"), value.pop("depth", 2)
+    github = value.pop("github", "auto")
+    there = os.environ.get("GITHUB_ACTIONS") == "true"
+    if config.getoption("flop_budget_trim") and not config.getoption("update_budgets"):
+        raise SettingsError("`--flop-budget-trim`: expected `--update-budgets` as well, found none")
+    return Settings(
+        judge=config.getoption("flop_budget"),
+        update=config.getoption("update_budgets"),
+        root=config.rootpath,
+        directory=directory,
+        shown_directory=Path(os.path.relpath(directory, config.rootpath)).as_posix(),
+        terms=Terms(**value).with_tolerance(tolerance),
+        pinned=tuple(sorted(typed & {"metrics", "engine"})),
+        typed=tuple(
+            f"{option.flag}={option.typed(config)}"
+            for option in OPTIONS
+            if option.name in typed & UPDATING
+        ),
+        adds_entry="metrics" in typed and any(not METRICS[key].exact for key in value["metrics"]),
+        table=table,
+        depth=depth,
+        github=github == "on" or (github == "auto" and there),
+        trim=config.getoption("flop_budget_trim"),
+        base=config.getoption("flop_budget_base") or None,
+        propose=_propose(config, directory),
+        files=_files(config),
+    )
+
+
+def _propose(config: pytest.Config, budgets: Path) -> Path | None:
+    """Read where proposals go, relative to where pytest was started."""
+    typed = config.getoption("flop_budget_propose")
+    if typed is None:
+        return None
+    option = "`--flop-budget-propose`"
+    folder = Path(config.invocation_params.dir, typed)
+    if config.getoption("update_budgets"):
+        raise SettingsError(f"{option}: expected `--flop-budget`, found `--update-budgets`")
+    if not config.getoption("flop_budget"):
+        raise SettingsError(f"{option}: expected `--flop-budget` as well, found none")
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{option}: expected a directory, found the file `{typed}`")
+    if folder.resolve().is_relative_to(budgets.resolve()):
+        raise SettingsError(
+            f"{option}: expected a directory outside of the baselines, found `{typed}`",
+            "to write the baselines themselves: pytest --update-budgets",
+        )
+    return folder
+
+
+def _files(config: pytest.Config) -> dict[str, Path]:
+    """Read where reports go, relative to where pytest was started."""
+    typed = {name: config.getoption(f"flop_budget_{name}") for name in FILES}
+    files = {name: config.invocation_params.dir / file for name, file in typed.items() if file}
+    for name, file in files.items():
+        if file.is_dir():
+            raise SettingsError(
+                f"`--flop-budget-{name}`: expected a file, found the directory `{typed[name]}`"
+            )
+    return files
+
+
+def _read(config: pytest.Config, option: Option) -> tuple[Any, bool]:
+    """Return the value of an option, `None` if nobody gave one, and whether it was typed."""
+    parse = PARSERS[option.name]
+    ini = _parsed(parse, f"`{option.ini}` in {config.inipath}", option.written(config))
+    typed = _parsed(parse, f"`{option.flag}`", option.typed(config))
+    if isinstance(ini, dict) and isinstance(typed, dict):
+        return {**ini, **typed}, True
+    return (ini, False) if typed is None else (typed, True)
+
+
+def _parsed(parse: parsers.Parser, where: str, raw: Any) -> Any:
+    if raw is None:
+        return None
+    try:
+        return parse(raw)
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from None

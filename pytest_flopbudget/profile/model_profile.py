@@ -1,0 +1,128 @@
+"""What was measured for one model: frozen records without behaviour, and without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pytest_flopbudget import serialization
+from pytest_flopbudget.errors import nearest
+from pytest_flopbudget.profile.environment import Environment
+from pytest_flopbudget.profile.layer_paths import shown_path
+from pytest_flopbudget.profile.shapes import Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncounted:
+    """An operator that is neither counted by a formula nor free."""
+
+    operator: str  # `namespace::name`, or `layer:Type` under the THOP engines
+    path: str  # of the layer in which it ran first
+    shapes: tuple[Shape, ...]  # of its tensor arguments there
+    calls: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerProfile:
+    """One layer. A figure is its total unless the name says `own_`; `None` was not measured."""
+
+    path: str
+    type: str
+    arguments: str
+    params: int
+    own_params: int
+    trainable_params: int
+    calls: int | None = None
+    flops: int | None = None
+    own_flops: int | None = None
+    forward_flops: int | None = None
+    own_forward_flops: int | None = None
+    backward_flops: int | None = None
+    own_backward_flops: int | None = None
+    latency_ms: float | None = None
+    own_latency_ms: float | None = None
+    forward_latency_ms: float | None = None
+    own_forward_latency_ms: float | None = None
+    backward_latency_ms: float | None = None
+    own_backward_latency_ms: float | None = None
+    memory_bytes: int | None = None  # the peak of a call, beyond what was alive before it
+    input_shapes: tuple[Shape, ...] = ()  # of the first call
+    output_shapes: tuple[Shape, ...] = ()
+
+    @property
+    def gflops(self) -> float | None:
+        """FLOPs of the layer and all below it, / 10^9."""
+        return None if self.flops is None else self.flops / 1e9
+
+    @property
+    def name(self) -> str:
+        """The layer path as it is shown."""
+        return shown_path(self.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelProfile:
+    """What one call of a model costs, in all and layer by layer.
+
+    Layers are in the order of `named_modules()`; `profile["encoder.0"]` is one of them.
+    `print(profile)` draws the per-layer table.
+    """
+
+    model: str
+    mode: str
+    engine: str
+    counter: str | None  # the distribution and version that counted, under the THOP engines
+    inputs: tuple[str, ...]
+    params: int
+    trainable_params: int
+    buffers: int
+    flops: int | None = None
+    forward_flops: int | None = None
+    backward_flops: int | None = None
+    latency_ms: float | None = None
+    forward_latency_ms: float | None = None
+    backward_latency_ms: float | None = None
+    latency_median_ms: float | None = None
+    latency_spread_ms: float | None = None  # between the quartiles
+    rounds: int | None = None
+    undisturbed_rounds: int | None = None  # that did not wait for a core
+    compile_ms: float | None = None  # of the first call of a compiled model
+    load_average: float | None = None  # processes that wanted a core in the minute before
+    doubt: str = ""  # why a latency over its budget is not to be believed
+    memory_bytes: int | None = None  # the peak of the call, beyond model and inputs
+    layers: tuple[LayerProfile, ...] = ()
+    uncounted: tuple[Uncounted, ...] = ()
+    unused: tuple[str, ...] = ()  # parameters that no operator read
+    counted_on: str | None = None  # meta, fake or real
+    data_dependent: bool = False
+    environment: Environment | None = None
+    not_measured: dict[str, str] = field(default_factory=dict)  # metric: the reason
+
+    @property
+    def gflops(self) -> float | None:
+        """FLOPs of one call / 10^9; a float for convenience, `flops` is the exact count."""
+        return None if self.flops is None else self.flops / 1e9
+
+    @cached_property
+    def _by_path(self) -> dict[str, LayerProfile]:
+        return {layer.path: layer for layer in self.layers}
+
+    def __getitem__(self, path: str) -> LayerProfile:
+        if path not in self._by_path:
+            near = nearest(path, self._by_path)
+            raise KeyError(f"no layer `{path}`" + (f"; {near}" if near else ""))
+        return self._by_path[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._by_path
+
+    def __str__(self) -> str:
+        from pytest_flopbudget.profile.layer_table import layer_table
+
+        return "\n".join(layer_table(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the profile as JSON-safe values, as it stands in the JSON report."""
+        layers = [{**serialization.encode(layer), "gflops": layer.gflops} for layer in self.layers]
+        return {**serialization.encode(self), "gflops": self.gflops, "layers": layers}

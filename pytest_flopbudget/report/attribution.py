@@ -1,0 +1,103 @@
+"""The layers that account for a change of a budget, in the order of their share."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.profile.layer_paths import shown_path
+from pytest_flopbudget.text_table import WIDTH, aligned, counted
+from pytest_flopbudget.verdict.layer_changes import Kind, LayerChange, changes, renamed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from pytest_flopbudget.metrics import Metric
+    from pytest_flopbudget.verdict.result import Result
+
+SHOWN_LAYERS = 8
+
+
+def blamed(result: Result, metric: Metric) -> list[LayerChange]:
+    """List the layers whose cost changed against the baseline, if there is one."""
+    if result.baseline is None:
+        return []
+    return changes(metric, result.profile, result.baseline)
+
+
+def growth_to_explain(result: Result, metric: Metric, layers: list[LayerChange]) -> Fraction:
+    """Return what the layers have a share in: their growth, or more if the model grew more.
+
+    Exact costs of layers add up to that of the model; measured times of layers need not.
+    """
+    growth = sum((change.growth for change in layers if change.growth > 0), Fraction(0))
+    for verdict in result.judgement.metrics:
+        if verdict.metric == metric.key and verdict.measured and verdict.baseline:
+            growth = max(growth, verdict.measured - verdict.baseline)
+    return growth
+
+
+def causes(result: Result, keys: Collection[str]) -> Iterator[list[str]]:
+    """Draw a section for each of the metrics `keys`, then one for layers that were renamed."""
+    if result.baseline is None or not keys:
+        return
+    for key, metric in METRICS.items():
+        if key in keys and (layers := blamed(result, metric)):
+            yield _section(metric, layers, growth_to_explain(result, metric, layers))
+    if moved := renamed(result.profile, result.baseline):
+        lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in moved.items()]
+        yield ["renamed, at the same cost:", *lines[:SHOWN_LAYERS], *more_than_shown(lines)]
+
+
+def more_than_shown(found: Collection[object], noun: str = "") -> list[str]:
+    """Say how many more there are than are shown, if there are."""
+    more = len(found) - SHOWN_LAYERS
+    return [f"  ... and {more} more{noun}"] if more > 0 else []
+
+
+def _section(metric: Metric, layers: list[LayerChange], growth: Fraction) -> list[str]:
+    what = "own time" if metric.key == "latency" else f"own {metric.label}"
+    return [
+        f"{metric.label}: {counted(len(layers), 'layer')} changed, by {what}:",
+        *_fitting(_rows(metric, layers, growth)),
+        *more_than_shown(layers),
+    ]
+
+
+def _rows(metric: Metric, layers: list[LayerChange], growth: Fraction) -> list[tuple[str, ...]]:
+    """Write path, type, growth, share of the growth and, unless it came or went, before, after."""
+    decimals = metric.decimals_for(max(max(c.before, c.after) for c in layers))
+    rows: list[tuple[str, ...]] = []
+    for change in layers[:SHOWN_LAYERS]:
+        share = f"{100 * float(change.growth / growth):.0f} %" if change.growth > 0 else ""
+        before, after, by = _figures(metric, change, decimals)
+        rows.append(
+            (
+                shown_path(change.path),
+                change.type,
+                ("+" if change.growth > 0 else "-") + by,
+                share,
+                change.kind.value
+                if change.kind in (Kind.NEW, Kind.MISSING)
+                else f"{before} -> {after}",
+            )
+        )
+    return rows
+
+
+def _figures(metric: Metric, change: LayerChange, decimals: int) -> tuple[str, str, str]:
+    """Format before, after and growth alike; exactly, if rounding would hide the growth."""
+    values = change.before, change.after, abs(change.growth)
+    before, after, by = (metric.text(value, decimals) for value in values)
+    if before == after:
+        before, after, by = map(metric.exactly, values)
+    return before, after, by
+
+
+def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
+    """Align rows, without the types if they do not fit."""
+    lines = aligned(rows, "llrrl", indent="  ")
+    if all(len(line) <= WIDTH for line in lines):
+        return lines
+    return aligned([(path, "", *others) for path, _, *others in rows], "llrrl", indent="  ")

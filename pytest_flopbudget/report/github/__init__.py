@@ -1,0 +1,1 @@
+"""Reports for GitHub Actions: annotations, the step summary, workflow commands."""

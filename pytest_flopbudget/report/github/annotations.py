@@ -1,0 +1,111 @@
+"""What GitHub Actions shows of a run: annotations in the diff, and the summary of the step."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_flopbudget.baseline.reader import read
+from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.escaping import shortened
+from pytest_flopbudget.report.base_diff import VERBS, largest_first, raise_text, short_name
+from pytest_flopbudget.report.failure import baseline_line
+from pytest_flopbudget.report.github.workflow_commands import command
+from pytest_flopbudget.report.ordering import worst_first
+from pytest_flopbudget.report.sentences import hint, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_flopbudget.base_commit.comparison import Base
+    from pytest_flopbudget.report.run import Run
+    from pytest_flopbudget.verdict.result import Result, Unjudged
+
+SHOWN = 9  # GitHub shows ten annotations of a kind per step: these, and one that counts the others
+LONGEST = 1000  # characters of a message
+
+
+class Annotation(NamedTuple):
+    """A message at a line of a file."""
+
+    title: str
+    message: str
+    file: Path | None
+    line: int | None
+
+
+def annotation_lines(run: Run, *, failures: bool = True) -> Iterator[str]:
+    """Write the commands that put the worst into the diff.
+
+    `failures` is `False` where another plugin annotates failing tests already.
+    """
+    if failures:
+        failing = [result for result in run.results if result.judgement.failing]
+        errors = [Annotation("flop budgets", error, None, None) for error in run.errors]
+        errors += [_error(one, run) for one in run.unjudged]
+        errors += [_failure(result, run) for result in worst_first(failing)]
+        yield from _commands("error", errors, "more budgets failed")
+    if run.base is not None:
+        yield from _commands("warning", _raises(run.base, run), "more budgets are raised")
+
+
+def _commands(level: str, found: list[Annotation], more: str) -> Iterator[str]:
+    for one in found[:SHOWN]:
+        message = shortened(one.message, LONGEST)
+        file = None if one.file is None else _in_workspace(one.file)
+        line = None if file is None else one.line
+        yield command(level, message, file=file, line=line, title=shortened(one.title))
+    if len(found) > SHOWN:
+        yield command(level, f"and {len(found) - SHOWN} {more}", title="flop budgets")
+
+
+def _failure(result: Result, run: Run) -> Annotation:
+    title = f"flop budget {result.judgement.verdict.text}: {result.short_name}"
+    message = "\n".join([sentence(result), *hint(result)])
+    if result.baseline is None:
+        return Annotation(title, message, *_place(result.test, run))
+    file = run.settings.directory / result.path
+    with suppress(BaselineError):  # the lines of a file do not travel with what a worker read
+        if (baseline := read(file, result.file)) is not None:
+            return Annotation(title, message, file, baseline_line(result, baseline))
+    return Annotation(title, message, file, None)
+
+
+def _error(one: Unjudged, run: Run) -> Annotation:
+    return Annotation("flop budget: error", one.error, *_place(one.test, run))
+
+
+def _place(test: str, run: Run) -> tuple[Path, int | None]:
+    """Find the file and line of a test."""
+    file, line = run.places.get(test, (test.partition("::")[0], None))
+    return run.settings.root / file, line
+
+
+def _raises(base: Base, run: Run) -> list[Annotation]:
+    """Make one annotation per budget, on the first line that allows more."""
+    by_file: dict[str, list[str]] = {}
+    lines: dict[str, int | None] = {}
+    for change in largest_first(base.raises):
+        lines.setdefault(change.file, change.line)
+        said = f"{VERBS[change.kind]} {short_name(change.file)} {raise_text(change)}".strip()
+        by_file.setdefault(change.file, []).append(said)
+    return [
+        Annotation(
+            f"flop budget: {len(said)} change{'s' * (len(said) > 1)} against {base.ref}",
+            "\n".join(said),
+            run.settings.directory / file,
+            lines[file],
+        )
+        for file, said in by_file.items()
+    ]
+
+
+def _in_workspace(file: Path) -> str | None:
+    """Name a file relative to the checkout, as annotations must; none outside of it."""
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or ".").resolve()
+    try:
+        return file.resolve().relative_to(workspace).as_posix()
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The HTML report: one page with all data in it."""

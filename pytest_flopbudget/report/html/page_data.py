@@ -1,0 +1,153 @@
+"""What the HTML page is given: every text as it is to be read, every layer as numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.baseline.location import title_of
+from pytest_flopbudget.metrics import METRICS, change_text
+from pytest_flopbudget.profile.layer_paths import shown_path
+from pytest_flopbudget.report.html.layer_data import Texts, layer_columns, shapes_text
+from pytest_flopbudget.report.json import environment
+from pytest_flopbudget.report.run_summary import header_lines
+from pytest_flopbudget.report.sentences import hint, pair, sentence
+from pytest_flopbudget.text_table import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_flopbudget.profile.model_profile import ModelProfile
+    from pytest_flopbudget.report.run import Run
+    from pytest_flopbudget.verdict.result import Result, Unjudged
+    from pytest_flopbudget.verdict.verdict import MetricVerdict
+
+ALL_OF_THEM = 50  # unused parameters that are named
+
+
+def page_data(run: Run) -> dict[str, Any]:
+    """Gather what the page shows of a whole run.
+
+    Texts that come back in many layers stand once in `texts`, and layers refer to them by number.
+    """
+    texts = Texts()
+    budgets = [_budget(result, texts) for result in run.results]
+    return {
+        "settings": [line.removeprefix("flop-budget: ") for line in header_lines(run.settings)],
+        "environment": environment(),
+        "metrics": [_metric(key) for key in METRICS],
+        "budgets": budgets,
+        "errors": [_error(one) for one in run.unjudged],
+        "stale": list(run.stale),
+        "texts": list(texts),
+    }
+
+
+def _metric(key: str) -> dict[str, Any]:
+    metric = METRICS[key]
+    return {
+        "key": key,
+        "label": metric.label,
+        "unit": "" if metric.unit == metric.label else metric.unit,
+        "heading": metric.heading,
+        "scale": metric.scale,
+        "exact": metric.exact,
+    }
+
+
+def _error(one: Unjudged) -> dict[str, str]:
+    file, _, title = title_of(one.test, one.name).partition("::")
+    return {"title": title or file, "testFile": file, "error": one.error}
+
+
+def _budget(result: Result, texts: Texts) -> dict[str, Any]:
+    judgement = result.judgement
+    failed = bool(judgement.failing)
+    return {
+        "title": result.short_name or result.title,
+        "test": result.test,
+        "testFile": result.test_file,
+        "file": result.file,
+        "model": result.profile.model,
+        "verdict": judgement.verdict.text,
+        "failed": failed,
+        "sentence": sentence(result) if failed else "",
+        "hint": list(hint(result)) if failed else [],
+        "hasBaseline": result.baseline is not None,
+        "metrics": {v.metric: _verdict(v, result) for v in judgement.metrics},
+        "facts": list(_facts(result)),
+        "uncounted": [
+            {
+                "operator": u.operator,
+                "layer": shown_path(u.path),
+                "calls": u.calls,
+                "shapes": shapes_text(u.shapes),
+                "ignored": u.operator in result.ignored,
+            }
+            for u in result.profile.uncounted
+        ],
+        "layers": layer_columns(result, texts),
+    }
+
+
+def _verdict(verdict: MetricVerdict, result: Result) -> dict[str, Any]:
+    """Write the figures of one metric as the terminal does."""
+    metric = METRICS[verdict.metric]
+    measured, budget = pair(metric, verdict.measured, verdict.budget)
+    change = None
+    if verdict.measured is not None and verdict.baseline is not None:
+        change = change_text(verdict.measured, verdict.baseline)
+    return {
+        "verdict": verdict.verdict.text,
+        "failed": result.judgement.fails_by(verdict),
+        "reason": verdict.reason,
+        "measured": measured,
+        "budget": budget,
+        "baseline": pair(metric, verdict.baseline, verdict.measured)[0],
+        "change": change,
+        "used": float(verdict.measured / verdict.budget)
+        if verdict.measured is not None and verdict.budget
+        else None,
+        "decimals": metric.decimals_for(verdict.measured),
+        "tolerance": float(result.terms.tolerance.get(verdict.metric, 0)),
+    }
+
+
+def _facts(result: Result) -> Iterator[tuple[str, str]]:
+    """Say what was measured and how, in pairs of a term and a text."""
+    profile = result.profile
+    trainable = profile.trainable_params
+    yield "model", f"{profile.model}, {counted(len(profile.layers), 'layer')}"
+    yield "trainable params", f"{trainable:,} of {profile.params:,}"
+    if profile.inputs:
+        yield "inputs", ", ".join(profile.inputs)
+    yield "mode", profile.mode
+    yield "engine", profile.engine + (f" ({profile.counter})" if profile.counter else "")
+    if profile.counted_on:
+        yield "counted on", f"{profile.counted_on} tensors"
+    yield from _ways(profile)
+    if profile.data_dependent:
+        yield "data dependent", "the values of tensors decided what ran or what it costs"
+    if profile.environment:
+        rounds = counted(profile.rounds or 0, "round")
+        where = f"{profile.environment.key}, torch {profile.environment.torch}"
+        yield "timed on", f"{where}, {rounds}"
+    for key, reason in profile.not_measured.items():
+        yield f"{key} not measured", reason
+    if result.ignored:
+        yield "ignored by agreement", ", ".join(result.ignored)
+    if profile.unused:
+        more = len(profile.unused) - ALL_OF_THEM
+        named = ", ".join(profile.unused[:ALL_OF_THEM])
+        yield "unused params", named + (f" and {more:,} more" if more > 0 else "")
+    yield "baseline", result.file if result.baseline is not None else f"none: {result.file}"
+
+
+def _ways(profile: ModelProfile) -> Iterator[tuple[str, str]]:
+    """Tell forward from backward, where both ran."""
+    for metric in METRICS.values():
+        forward = getattr(profile, f"forward_{metric.field}", None)
+        backward = getattr(profile, f"backward_{metric.field}", None)
+        if forward is not None and backward is not None:
+            decimals = metric.decimals_for(max(forward, backward))
+            ways = (metric.text(value, decimals) for value in (forward, backward))
+            yield metric.heading, "{} forward, {} backward".format(*ways)

@@ -1,0 +1,77 @@
+"""The table of budgets in Markdown: verdict, and each metric before and after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.metrics import METRICS, change_text
+from pytest_flopbudget.report.markdown.syntax import code, table
+from pytest_flopbudget.report.ordering import earlier
+from pytest_flopbudget.report.sentences import pair
+from pytest_flopbudget.text_table import counted
+from pytest_flopbudget.verdict.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_flopbudget.metrics import Metric
+    from pytest_flopbudget.verdict.result import Result
+    from pytest_flopbudget.verdict.verdict import MetricVerdict
+
+AROUND = 400  # bytes of the heading, and of the line that counts the others
+
+
+def budget_table(results: Sequence[Result], room: int) -> str:
+    """Draw the rows that have room, and count the others by their verdicts."""
+    if not results:
+        return ""
+    judged = {verdict.metric for result in results for verdict in result.judgement.metrics}
+    metrics = [metric for key, metric in METRICS.items() if key in judged]
+    head = ("verdict", "budget", *(metric.heading for metric in metrics))
+    rows = (_row(result, metrics) for result in results)
+    lines = table([head, *rows], "ll" + "r" * len(metrics))
+    shown = _count_fitting(lines[2:], room - AROUND)
+    rest = Counter(result.judgement.verdict.text for result in results[shown:])
+    more = ", ".join(f"{number} {word}" for word, number in rest.items())
+    said = [f"\n... and {counted(rest.total(), 'more budget')}: {more}"] if rest else []
+    return "\n".join(lines[: 2 + shown] + said)
+
+
+def _row(result: Result, metrics: Sequence[Metric]) -> tuple[str, ...]:
+    verdicts = {verdict.metric: verdict for verdict in result.judgement.metrics}
+    word = result.judgement.verdict.text
+    mark = f"❌ **{word}**" if result.judgement.failing else word
+    cells = (_cell(verdicts.get(metric.key), result) for metric in metrics)
+    return (mark, code(result.title), *cells)
+
+
+def _cell(verdict: MetricVerdict | None, result: Result) -> str:
+    """Write before, after and change; what was not compared says so."""
+    if verdict is None:
+        return ""
+    metric, old = METRICS[verdict.metric], earlier(verdict, result)
+    fails = result.judgement.fails_by(verdict)
+    if verdict.measured is None or old is None or old == verdict.measured:
+        text = metric.text(verdict.measured, metric.decimals_for(verdict.measured))
+        silent = verdict.verdict in (Verdict.WITHIN, Verdict.UNBUDGETED)
+        return text if silent else f"{text}<br>{_strong(verdict.verdict.text, fails)}"
+    was, now = pair(metric, old, verdict.measured)
+    said = change_text(verdict.measured, old)
+    if verdict.verdict is Verdict.NOT_COMPARED:
+        said += f"<br>{verdict.verdict.text}"
+    return f"{was} → {now}<br>{_strong(said, fails)}"
+
+
+def _strong(text: str, strong: bool) -> str:
+    return f"**{text}**" if strong else text
+
+
+def _count_fitting(lines: Iterable[str], room: int) -> int:
+    number = 0
+    for line in lines:
+        room -= len(line.encode()) + 1
+        if room < 0:
+            break
+        number += 1
+    return number

@@ -1,0 +1,60 @@
+"""What every reader of a whole run asks first: what is worst, what changed, from which value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.verdict.limits import stored_value
+from pytest_flopbudget.verdict.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from fractions import Fraction
+
+    from pytest_flopbudget.verdict.result import Result
+    from pytest_flopbudget.verdict.verdict import MetricVerdict
+
+
+def earlier(verdict: MetricVerdict, result: Result) -> Fraction | None:
+    """Return the value that a measured one is shown against.
+
+    An update judges nothing against its baseline, but what it changes is worth seeing.
+    """
+    if verdict.baseline is not None:
+        return verdict.baseline
+    return stored_value(METRICS[verdict.metric], result.profile, result.baseline)
+
+
+def changed(result: Result) -> list[str]:
+    """List the metrics for which layers are to account: over, under, or another exact count."""
+    return [v.metric for v in result.judgement.metrics if _is_changed(v, result)]
+
+
+def worst_first(results: Iterable[Result]) -> list[Result]:
+    """Sort by what a reviewer must see first: failing, the gravest verdict, the largest growth."""
+    order = list(Verdict)
+
+    def key(result: Result) -> tuple[bool, int, Fraction | int, str]:
+        judgement = result.judgement
+        return (
+            not judgement.failing,
+            order.index(judgement.verdict),
+            -max(growths(result), default=0),
+            result.title,
+        )
+
+    return sorted(results, key=key)
+
+
+def growths(result: Result) -> list[Fraction]:
+    """List the relative changes of the metrics that have a value to compare with."""
+    pairs = [(v.measured, earlier(v, result)) for v in result.judgement.metrics]
+    return [(after - old) / old for after, old in pairs if after is not None and old]
+
+
+def _is_changed(verdict: MetricVerdict, result: Result) -> bool:
+    if verdict.verdict in (Verdict.EXCEEDED, Verdict.IMPROVED):
+        return True
+    moved = verdict.measured is not None and verdict.measured != earlier(verdict, result)
+    return METRICS[verdict.metric].exact and moved

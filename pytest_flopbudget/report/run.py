@@ -1,0 +1,34 @@
+"""A whole run of pytest: everything that reports tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_flopbudget.base_commit.comparison import Base
+from pytest_flopbudget.settings.run import Settings
+from pytest_flopbudget.verdict.result import Result, Unjudged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """All that reports tell of a whole run."""
+
+    settings: Settings
+    results: tuple[Result, ...]
+    unjudged: tuple[Unjudged, ...] = ()
+    stale: tuple[str, ...] = ()  # baselines whose test is gone, relative to the budget folder
+    removed: tuple[str, ...] = ()  # those of them that the run removed
+    errors: tuple[str, ...] = ()  # of the run itself, such as a name that two tests claim
+    places: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # file, line of tests
+    base: Base | None = None  # the commit that baselines are compared with, if any
+
+    @property
+    def stale_fails(self) -> bool:
+        """Tell whether stale baselines fail the run: they were neither accepted nor removed."""
+        return "stale" in self.settings.terms.fail_on and self.stale != self.removed
+
+    @property
+    def fails(self) -> bool:
+        """Tell whether anything that this plugin found makes the run fail."""
+        failing = any(result.judgement.failing for result in self.results)
+        return bool(failing or self.unjudged or self.errors or self.stale_fails)

@@ -1,0 +1,1 @@
+"""Settings: what a user asked for, parsed and checked, as frozen records."""

@@ -1,0 +1,99 @@
+"""How one budget is measured and judged: all settings that apply to one call of the fixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.errors import SettingsError, nearest, one_of
+from pytest_flopbudget.metrics import CEILINGS, METRICS
+from pytest_flopbudget.settings import parsers
+from pytest_flopbudget.settings.measuring import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The settings of one budget, each with the default that the documentation states."""
+
+    name: str | None = None
+    metrics: tuple[str, ...] = ("params", "gflops", "latency")
+    engine: str = "dispatch"
+    mode: str = "inference"
+    device: str | None = None
+    threads: int = 1
+    time_limit: float = 10.0
+    tolerance: dict[str, Fraction] = field(
+        default_factory=lambda: {key: Fraction(m.tolerance) for key, m in METRICS.items()}
+    )
+    ceilings: dict[str, Fraction] = field(default_factory=dict)  # by metric, in base units
+    each_layer: bool = True  # judge the own costs of every layer
+    layer_globs: tuple[str, ...] = ()  # or the totals of these
+    ignore_ops: tuple[str, ...] = ()
+    fail_on: tuple[str, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """What of it concerns the measuring."""
+        return Plan(**{f.name: getattr(self, f.name) for f in fields(Plan)})
+
+    def with_tolerance(self, tolerance: Mapping[str, Fraction]) -> Terms:
+        """Replace the tolerances of the metrics named, and keep the others."""
+        return replace(self, tolerance={**self.tolerance, **tolerance})
+
+
+ARGUMENTS: dict[str, parsers.Parser] = {
+    "name": parsers.file_name,
+    "metrics": parsers.metrics,
+    "tolerance": parsers.tolerance,
+    "layers": parsers.layers,
+    "mode": parsers.choice(*parsers.MODES),
+    "engine": parsers.choice(*parsers.ENGINES),
+    "device": parsers.device,
+    "threads": parsers.whole(1),
+    **{name: parsers.ceiling(metric) for name, metric in CEILINGS.items()},
+}
+
+
+def parse_arguments(where: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the arguments of one marker.
+
+    Raises:
+        SettingsError: a positional argument, an unknown name, or a value that does not parse.
+    """
+    if args:
+        raise SettingsError(
+            f"{where}: arguments are keyword only, found `{args[0]!r}`",
+            f"the names are {one_of(ARGUMENTS)}",
+        )
+    parsed = {}
+    for name, value in kwargs.items():
+        if name not in ARGUMENTS:
+            near = nearest(name, ARGUMENTS)
+            raise SettingsError(
+                f"{where}: unknown argument `{name}`" + (f"; {near}" if near else ""),
+                f"the names are {one_of(ARGUMENTS)}",
+            )
+        try:
+            parsed[name] = ARGUMENTS[name](value)
+        except ValueError as error:
+            raise SettingsError(f"{where}: `{name}`: {error}") from None
+    return parsed
+
+
+def apply(base: Terms, markers: Iterable[Mapping[str, Any]], pinned: Iterable[str] = ()) -> Terms:
+    """Lay parsed marker arguments over `base`, the farthest first; `pinned` names are left."""
+    terms = base
+    for arguments in markers:
+        plain = {k: v for k, v in arguments.items() if k not in pinned}
+        terms = terms.with_tolerance(plain.pop("tolerance", {}))
+        ceilings = {CEILINGS[k].key: plain.pop(k) for k in list(plain) if k in CEILINGS}
+        if "layers" in plain:
+            layers = plain.pop("layers")
+            globs = () if isinstance(layers, bool) else layers
+            plain |= {"each_layer": layers is True, "layer_globs": globs}
+        terms = replace(terms, ceilings={**terms.ceilings, **ceilings}, **plain)
+    return terms

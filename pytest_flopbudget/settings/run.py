@@ -1,0 +1,30 @@
+"""pytest's options and ini values, read once into a frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_flopbudget.settings.budget import Terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What this run of pytest is to do, for all budgets."""
+
+    judge: bool
+    update: bool
+    root: Path  # the rootdir
+    directory: Path  # absolute
+    shown_directory: str  # relative to the rootdir where it lies in there
+    terms: Terms  # before any marker
+    pinned: tuple[str, ...]  # marker arguments that the command line overrides
+    typed: tuple[str, ...]  # options of the command line that an update needs as well
+    adds_entry: bool  # the command line names a metric that each environment has an entry of
+    table: str
+    depth: int
+    github: bool  # speak to GitHub Actions
+    trim: bool  # remove stale baselines
+    base: str | None  # the commit to compare baselines with
+    propose: Path | None  # where to write what an update would
+    files: dict[str, Path]  # the reports to write, by the names in `options.FILES`

@@ -1,0 +1,1 @@
+"""Verdicts: pure functions that judge a profile against a baseline."""

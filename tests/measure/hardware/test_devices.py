@@ -1,0 +1,169 @@
+"""Devices: which one is asked for, whether it is there, and the way there and back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_flopbudget import profile_model
+from pytest_flopbudget.errors import SettingsError
+from pytest_flopbudget.measure.counting.backends.fake import Fake
+from pytest_flopbudget.measure.hardware.devices import device_of, dtype_of, is_there, requested
+from pytest_flopbudget.measure.isolation.model_state import ModelState
+from pytest_flopbudget.measure.isolation.placement import moved
+from tests.measure.counting.corpus import CORPUS, LOW_BIT, QUANTISED, Case
+from tests.measure.helpers import counted_in, mlp, x
+
+CPU, META = torch.device("cpu"), torch.device("meta")
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+pytestmark = pytest.mark.usefixtures("brief_timing")
+
+
+@pytest.fixture
+def accelerators(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """So many CUDA devices, or none."""
+    count = request.param
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: bool(count))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
+    found = torch.device("cuda") if count else None
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda *_: found)
+
+
+@pytest.mark.usefixtures("accelerators")
+@pytest.mark.parametrize(
+    ("accelerators", "name", "device"),
+    [
+        (0, None, "cpu"), (0, "cpu", "cpu"), (0, "auto", "cpu"), (0, "cuda", "cuda"),
+        (1, None, "cpu"), (1, "cpu", "cpu"), (1, "auto", "cuda"), (2, "cuda:1", "cuda:1"),
+    ],
+    indirect=["accelerators"],
+)  # fmt: skip
+def test_the_device_that_is_asked_for(name: str | None, device: str) -> None:
+    assert requested(name, [x(2)]) == torch.device(device)
+
+
+@pytest.mark.usefixtures("accelerators")
+@pytest.mark.parametrize(
+    ("accelerators", "device", "there"),
+    [
+        (0, "cpu", True), (0, "cuda", False), (0, "mps", False),
+        (1, "cuda", True), (1, "cuda:0", True), (1, "cuda:1", False), (2, "cuda:1", True),
+        (2, "cuda:2", False), (1, "mps", False), (1, "xpu", False),
+    ],
+    indirect=["accelerators"],
+)  # fmt: skip
+def test_whether_a_device_is_there(device: str, *, there: bool) -> None:
+    assert is_there(torch.device(device)) is there
+
+
+def test_where_a_model_is() -> None:
+    assert device_of([]) == CPU
+    assert device_of([x(1, device="meta"), x(1)]) == META
+
+
+def test_the_dtype_of_a_model() -> None:
+    ids = torch.zeros(1, dtype=torch.long)
+    assert dtype_of([ids, x(1, dtype=torch.bfloat16), x(1)]) == torch.bfloat16
+    assert dtype_of([ids]) == torch.get_default_dtype()
+
+
+def test_moved_keeps_tensors_and_gives_them_back_their_data() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
+    tensors = [*model.parameters(), *model.buffers()]
+    before = [(id(t), t.data_ptr(), t.clone()) for t in tensors]
+    with moved(ModelState(model), META):
+        assert all(t.is_meta for t in model.state_dict().values())
+    after = [*model.parameters(), *model.buffers()]
+    assert [(id(t), t.data_ptr()) for t in after] == [b[:2] for b in before]
+    assert all(torch.equal(t, b[2]) for t, b in zip(tensors, before, strict=True))
+
+
+def test_moved_after_an_exception() -> None:
+    model = mlp()
+    with pytest.raises(KeyboardInterrupt), moved(ModelState(model), META):
+        raise KeyboardInterrupt
+    assert {p.device for p in model.parameters()} == {CPU}
+
+
+def test_moved_to_where_it_is() -> None:
+    model = mlp()
+    pointers = [p.data_ptr() for p in model.parameters()]
+    with moved(ModelState(model), CPU):
+        assert [p.data_ptr() for p in model.parameters()] == pointers
+
+
+@pytest.mark.parametrize("device", ["mps", "xpu"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    if is_there(torch.device(device)):
+        pytest.skip(f"this machine has `{device}`")
+    profile = profile_model(mlp(), x(4, 8), device=device, metrics=("gflops", "latency"))
+    assert profile.flops == 2 * 4 * (8 * 16 + 16 * 4)
+    assert (profile.latency_ms, profile.environment) == (None, None)
+    assert f"no device `{device}` here" in profile.not_measured["latency"]
+
+
+def test_a_device_that_does_not_exist() -> None:
+    with pytest.raises(SettingsError, match="device"):
+        profile_model(mlp(), x(4, 8), device="gpu")
+
+
+def test_auto_is_the_cpu_where_there_is_no_accelerator() -> None:
+    if torch.accelerator.is_available():
+        pytest.skip("this machine has an accelerator")
+    profile = profile_model(mlp(), x(4, 8), device="auto", metrics=("latency",))
+    assert profile.environment is not None
+    assert profile.environment.device == "cpu"
+
+
+class FakeCuda(Fake):
+    """Fake tensors that believe to lie on a GPU, so that torch takes the ways of a GPU."""
+
+    def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
+        twin = super()._fake(tensor)
+        with self._mode:
+            return twin.to("cuda")
+
+
+@pytest.mark.skipif(
+    torch.version.cuda is None or torch.__version__ < "2.14",
+    reason="needs a torch with CUDA, from 2.14 on: its fakes need no GPU",
+)
+@pytest.mark.parametrize("case", [c for c in CORPUS if c.counted_on == "meta"], ids=str)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_counts_of_a_model_on_a_fake_gpu(case: Case) -> None:
+    model, *inputs = case.build()
+    try:
+        count = counted_in(FakeCuda(), model, tuple(inputs))
+    except (AttributeError, RuntimeError) as error:
+        pytest.skip(f"it needs a real GPU, or holds tensors on the CPU: {error}")
+    assert (sum(count.forward), count.uncounted) == (case.flops, {})
+
+
+@gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "case", [case for case in CORPUS if case not in (*LOW_BIT, *QUANTISED)], ids=str
+)
+def test_counts_of_a_model_on_a_gpu(case: Case) -> None:
+    model, *inputs = case.build()
+    model = model.cuda()
+    there = torch.utils._pytree.tree_map_only(torch.Tensor, torch.Tensor.cuda, tuple(inputs))
+    profile = profile_model(model, there)
+    assert (profile.flops, profile.uncounted) == (case.flops, ())
+
+
+@gpu
+@pytest.mark.gpu
+def test_latency_on_a_gpu() -> None:
+    model = mlp()
+    before = [(id(p), p.data_ptr()) for p in model.parameters()]
+    profile = profile_model(model, x(4, 8), device="cuda", metrics=("gflops", "latency"))
+    assert profile.latency_ms is not None
+    assert profile.latency_ms > 0
+    assert profile.environment is not None
+    assert profile.environment.device == "cuda"
+    assert profile.flops == 2 * 4 * (8 * 16 + 16 * 4)
+    assert [(id(p), p.data_ptr()) for p in model.parameters()] == before

@@ -1,0 +1,212 @@
+"""The settings of one budget: what a marker may say, and what wins."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from pytest_flopbudget.errors import SettingsError
+from pytest_flopbudget.settings.budget import ARGUMENTS, Terms, apply, parse_arguments
+
+NAMES = ", ".join(f"`{name}`" for name in ARGUMENTS)
+WHERE = "marker `flop_budget`"
+
+
+def parsed(**arguments: Any) -> dict[str, Any]:
+    return parse_arguments(WHERE, (), arguments)
+
+
+def error_of(*args: Any, **arguments: Any) -> SettingsError:
+    with pytest.raises(SettingsError) as error:
+        parse_arguments(WHERE, args, arguments)
+    return error.value
+
+
+def test_the_defaults() -> None:
+    terms = Terms()
+    assert terms.metrics == ("params", "gflops", "latency")
+    assert terms.tolerance == {
+        "params": 0,
+        "gflops": 0,
+        "latency": Fraction(1, 4),
+        "memory": Fraction(1, 20),
+    }
+    assert (terms.engine, terms.mode, terms.device, terms.threads) == (
+        *("dispatch", "inference", None, 1),
+    )
+    assert (terms.time_limit, terms.each_layer, terms.layer_globs) == (10.0, True, ())
+    assert (terms.ceilings, terms.ignore_ops, terms.fail_on, terms.name) == ({}, (), (), None)
+
+
+def test_two_budgets_share_no_default() -> None:
+    assert Terms().tolerance is not Terms().tolerance
+    assert Terms().ceilings is not Terms().ceilings
+
+
+def test_the_arguments_of_a_marker() -> None:
+    documented = (
+        *("name", "metrics", "max_params", "max_gflops", "max_latency_ms", "max_memory_mb"),
+        *("tolerance", "layers", "mode", "engine", "device", "threads"),
+    )
+    assert {*documented} <= {*ARGUMENTS}
+
+
+def test_a_marker_may_limit_memory() -> None:
+    assert parsed(max_memory_mb=1) == {"max_memory_mb": 10**6}
+
+
+def test_arguments_are_parsed_by_name() -> None:
+    assert parsed(
+        name="yolo",
+        metrics="gflops,params",
+        max_params=5e6,
+        max_gflops="4.8",
+        max_latency_ms=2,
+        tolerance={"latency": "25%"},
+        layers=["backbone.*"],
+        mode="training",
+        engine="thop",
+        device="cuda:1",
+        threads="2",
+    ) == {
+        "name": "yolo",
+        "metrics": ("params", "gflops"),
+        "max_params": 5_000_000,
+        "max_gflops": 4_800_000_000,
+        "max_latency_ms": 2,
+        "tolerance": {"latency": Fraction(1, 4)},
+        "layers": ("backbone.*",),
+        "mode": "training",
+        "engine": "thop",
+        "device": "cuda:1",
+        "threads": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("max_gflop", "; did you mean `max_gflops`?"),
+        ("tolerances", "; did you mean `tolerance`?"),
+        ("layer", "; did you mean `layers`?"),
+        ("colour", ""),
+    ],
+)
+def test_an_unknown_argument_is_told_the_nearest_and_all(name: str, end: str) -> None:
+    error = error_of(**{name: 1})
+    assert error.sentence == f"{WHERE}: unknown argument `{name}`{end}"
+    assert error.hint == f"the names are {NAMES}"
+
+
+def test_a_positional_argument_is_refused() -> None:
+    error = error_of("yolo", 5)
+    assert error.sentence == f"{WHERE}: arguments are keyword only, found `'yolo'`"
+    assert error.hint == f"the names are {NAMES}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tolerance": 5}, '`tolerance`: expected a growth below 1 or in percent, found `5`: '
+         'write `"5%"`'),
+        ({"max_gflops": True}, "`max_gflops`: expected a number above 0, found `True`"),
+        ({"max_params": 0}, "`max_params`: expected a number above 0, found `0`"),
+        ({"mode": "train"}, "`mode`: expected `inference`, `training`, found `train`; did you mean "
+         "`training`?"),
+        ({"engine": "top"}, "`engine`: expected `dispatch`, `thop`, `yolov5`, found `top`; did you "
+         "mean `thop`?"),
+        ({"threads": 0}, "`threads`: expected a whole number of at least 1, found `0`"),
+        ({"name": ""}, "`name`: expected a text that is not empty, found `''`"),
+        ({"device": None}, "`device`: expected `auto`, `cpu`, `cuda`, `mps`, `xpu`, `hpu`, `mtia`, "
+         "`npu`, `privateuseone`, found `None`"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_names_its_argument(arguments: dict[str, Any], message: str) -> None:
+    assert str(error_of(**arguments)) == f"{WHERE}: {message}"
+
+
+# --------------------------------------------------------------------------- what wins
+
+
+def test_without_markers_nothing_changes() -> None:
+    base = Terms(threads=3)
+    assert apply(base, []) == base
+    assert apply(base, [{}]) == base
+
+
+def test_a_marker_wins_over_the_options() -> None:
+    base = Terms(mode="inference", threads=3, device="cpu")
+    terms = apply(base, [parsed(mode="training", device="cuda")])
+    assert (terms.mode, terms.threads, terms.device) == ("training", 3, "cuda")
+
+
+def test_the_closest_marker_wins_key_by_key() -> None:
+    module, cls, function = (
+        parsed(threads=1, mode="training", name="far"),
+        parsed(threads=2, name="near"),
+        parsed(threads=3),
+    )
+    terms = apply(Terms(), [module, cls, function])
+    assert (terms.threads, terms.mode, terms.name) == (3, "training", "near")
+
+
+def test_ceilings_add_up_metric_by_metric() -> None:
+    markers = [parsed(max_params=10, max_gflops=1), parsed(max_gflops=2, max_latency_ms=3)]
+    assert apply(Terms(), markers).ceilings == {
+        "params": 10,
+        "gflops": 2 * 10**9,
+        "latency": 3,
+    }
+
+
+def test_tolerances_add_up_metric_by_metric() -> None:
+    markers = [parsed(tolerance="5%"), parsed(tolerance={"latency": "50%"})]
+    assert apply(Terms(), markers).tolerance == {
+        "params": Fraction(1, 20),
+        "gflops": Fraction(1, 20),
+        "latency": Fraction(1, 2),
+        "memory": Fraction(1, 20),
+    }
+    assert apply(Terms(), [parsed(tolerance={"gflops": "1%"})]).tolerance == {
+        "params": 0,
+        "gflops": Fraction(1, 100),
+        "latency": Fraction(1, 4),
+        "memory": Fraction(1, 20),
+    }
+
+
+@pytest.mark.parametrize(
+    ("layers", "each_layer", "globs"),
+    [(True, True, ()), (False, False, ()), (["a.*"], False, ("a.*",)), ("a", False, ("a",))],
+)
+def test_layers_are_all_none_or_some(
+    layers: object, each_layer: bool, globs: tuple[str, ...]
+) -> None:
+    terms = apply(Terms(), [parsed(layers=layers)])
+    assert (terms.each_layer, terms.layer_globs) == (each_layer, globs)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_closer_marker_takes_globs_back(last: bool) -> None:
+    terms = apply(Terms(), [parsed(layers=["a.*"]), parsed(layers=last)])
+    assert (terms.each_layer, terms.layer_globs) == (last, ())
+
+
+@pytest.mark.parametrize("name", ["metrics", "engine"])
+def test_what_the_command_line_pins_wins_over_a_marker(name: str) -> None:
+    base = Terms(metrics=("params",), engine="dispatch")
+    marker = parsed(metrics="latency", engine="thop", threads=2)
+    terms = apply(base, [marker, marker], [name])
+    assert getattr(terms, name) == getattr(base, name)
+    assert terms.threads == 2
+    other = {"metrics": "engine", "engine": "metrics"}[name]
+    assert getattr(terms, other) == marker[other]
+
+
+def test_a_marker_is_not_used_up() -> None:
+    marker = parsed(max_params=1, layers=["a"], tolerance="5%", mode="training")
+    before = dict(marker)
+    base = Terms()
+    assert apply(base, [marker]) == apply(base, [marker])
+    assert marker == before
+    assert base == Terms()
