@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.settings.budget import Terms, parse_arguments
+from pytest_flopbudget.settings.budget import BudgetSettings, parse_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,8 +52,8 @@ def profile_model(
     given = {"engine": engine, "mode": mode, "metrics": metrics, "threads": threads}
     if device is not None:
         given["device"] = device
-    terms = Terms(**parse_arguments("`profile_model`", (), given))
+    budget_settings = BudgetSettings(**parse_arguments("`profile_model`", (), given))
 
     from pytest_flopbudget.measure.pipeline import measure
 
-    return measure(model, args, kwargs, terms.plan)
+    return measure(model, args, kwargs, budget_settings.measure_settings)

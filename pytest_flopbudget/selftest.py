@@ -30,14 +30,14 @@ class OneRun:
 
     latency_ms: float
     rounds: int
-    undisturbed: int
-    doubt: str
+    uncontended: int
+    unreliable_reason: str
 
     @property
     def text(self) -> str:
         """The run on one line."""
-        rounds = f"{self.undisturbed} of {self.rounds} rounds undisturbed"
-        return f"{self.latency_ms:.3f} ms, {self.doubt or rounds}"
+        rounds = f"{self.uncontended} of {self.rounds} rounds uncontended"
+        return f"{self.latency_ms:.3f} ms, {self.unreliable_reason or rounds}"
 
 
 def run_selftest(
@@ -53,7 +53,7 @@ def run_selftest(
     for number in range(1, runs + 1):
         found.append((one_run or in_process)(threads))
         write(f"  {number:>{len(str(runs))}}: {found[-1].text}")
-    believed = [run.latency_ms for run in found if not run.doubt]
+    believed = [run.latency_ms for run in found if not run.unreliable_reason]
     for line in conclusion(believed, runs):
         write(line)
     return 0 if len(believed) > 1 else 1

@@ -18,10 +18,10 @@ from pytest_flopbudget.profile.environment import Environment
 from pytest_flopbudget.profile.layer_paths import is_below
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
 from pytest_flopbudget.report.run import Run
-from pytest_flopbudget.settings.budget import Terms
-from pytest_flopbudget.settings.run import Settings
+from pytest_flopbudget.settings.budget import BudgetSettings
+from pytest_flopbudget.settings.run import RunSettings
 from pytest_flopbudget.verdict.judge_model import judge
-from pytest_flopbudget.verdict.result import Result, Update
+from pytest_flopbudget.verdict.result import Result, UpdateCommand
 from pytest_flopbudget.verdict.verdict import Judgement, MetricVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -181,41 +181,43 @@ def uncounted(operator: str = "shop::warp", path: str = "head", **more: Any) -> 
     )
 
 
-def terms(*metrics: str, **more: Any) -> Terms:
+def budget_settings(*metrics: str, **more: Any) -> BudgetSettings:
     """Build terms for some metrics, params and GFLOPs by default."""
-    return Terms(metrics=metrics or EXACT, **more)
+    return BudgetSettings(metrics=metrics or EXACT, **more)
 
 
-def tolerating(**shares: str) -> Terms:
+def tolerating(**shares: str) -> BudgetSettings:
     """Build terms for the metrics named, with these tolerances: `params="13/100"`."""
-    return terms(*shares).with_tolerance({key: Fraction(share) for key, share in shares.items()})
+    return budget_settings(*shares).with_tolerance(
+        {key: Fraction(share) for key, share in shares.items()}
+    )
 
 
 def result(
     measured: ModelProfile,
     stored: Baseline | None,
-    agreed: Terms | None = None,
+    agreed: BudgetSettings | None = None,
     test: str = "tests/test_net.py::test_net",
     **more: Any,
 ) -> Result:
     """Judge a profile as the fixture does."""
-    agreed = terms() if agreed is None else agreed
+    agreed = budget_settings() if agreed is None else agreed
     stored = None if stored is None else as_read(stored)
     known = {
         "test": test,
         "name": None,
         "path": FILE.removeprefix("budgets/"),
         "file": FILE,
-        "terms": agreed,
+        "budget_settings": agreed,
         "profile": measured,
         "baseline": stored,
         "judgement": judge(measured, stored, agreed),
-        "update": Update(target=test),
+        "update": UpdateCommand(target=test),
     }
     return Result(**{**known, **more})
 
 
-def settings(**more: Any) -> Settings:
+def settings(**more: Any) -> RunSettings:
     """Build the settings of a run that judges."""
     known = {
         "judge": True,
@@ -223,7 +225,7 @@ def settings(**more: Any) -> Settings:
         "root": Path("/home/shop"),
         "directory": Path("/home/shop/budgets"),
         "shown_directory": "budgets",
-        "terms": terms(),
+        "budget_settings": budget_settings(),
         "pinned": (),
         "adds_entry": False,
         "table": "failed",
@@ -233,8 +235,8 @@ def settings(**more: Any) -> Settings:
         "propose": None,
         "files": {},
     }
-    lacking = {f.name: None for f in fields(Settings)}  # of options that came later
-    return Settings(**{**lacking, **known, **more})
+    lacking = {f.name: None for f in fields(RunSettings)}  # of options that came later
+    return RunSettings(**{**lacking, **known, **more})
 
 
 def run(*results: Result, **more: Any) -> Run:
@@ -391,11 +393,11 @@ def model_profiles() -> SearchStrategy[ModelProfile]:
     )
 
 
-def all_terms() -> SearchStrategy[Terms]:
+def all_terms() -> SearchStrategy[BudgetSettings]:
     """Generate settings of every kind."""
     amounts = st.fractions(min_value=0)
     return st.builds(
-        Terms,
+        BudgetSettings,
         name=st.none() | texts(),
         metrics=st.sampled_from([("params",), EXACT, ("params", "gflops", "latency")]),
         device=st.none() | texts(),
@@ -441,7 +443,7 @@ def results() -> SearchStrategy[Result]:
         name=st.none() | texts(),
         path=texts(),
         file=texts(),
-        terms=all_terms(),
+        budget_settings=all_terms(),
         profile=model_profiles(),
         baseline=st.none() | baselines(),
         judgement=judgements(),

@@ -9,7 +9,7 @@ import pytest
 from pytest_flopbudget.__main__ import main
 from pytest_flopbudget.selftest import OneRun, affordable, in_process, run_selftest
 
-BUSY = "the machine was busy: 0 of 40 rounds ran undisturbed"
+BUSY = "the machine was busy: 0 of 40 rounds were uncontended"
 
 
 def said(*runs: OneRun) -> tuple[int, list[str]]:
@@ -26,9 +26,9 @@ def test_a_quiet_machine() -> None:
         0,
         [
             "3 processes time the same small convolutional net, one after the other",
-            "  1: 3.000 ms, 398 of 400 rounds undisturbed",
-            "  2: 3.090 ms, 398 of 400 rounds undisturbed",
-            "  3: 3.030 ms, 398 of 400 rounds undisturbed",
+            "  1: 3.000 ms, 398 of 400 rounds uncontended",
+            "  2: 3.090 ms, 398 of 400 rounds uncontended",
+            "  3: 3.030 ms, 398 of 400 rounds uncontended",
             "from 3.000 to 3.090 ms: 3.0 % apart",
             "this machine affords a tolerance of 6 %:",
             "  pytest --flop-budget --flop-budget-tolerance=latency=6%",
@@ -66,7 +66,7 @@ def test_the_tolerance_is_twice_what_was_seen(growth: str, percent: int) -> None
 def test_a_process_of_its_own_times_the_model() -> None:
     run = in_process(1)
     assert run.latency_ms > 0
-    assert 0 <= run.undisturbed <= run.rounds
+    assert 0 <= run.uncontended <= run.rounds
 
 
 @pytest.mark.parametrize("runs", ["1", "x", "-3"])

@@ -13,7 +13,7 @@ from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.profile.environment import Environment
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
 from pytest_flopbudget.serialization import decode, encode
-from pytest_flopbudget.settings.budget import Terms
+from pytest_flopbudget.settings.budget import BudgetSettings
 from pytest_flopbudget.verdict.result import Result
 from pytest_flopbudget.verdict.verdict import Judgement, Verdict
 from tests.strategies import (
@@ -131,7 +131,7 @@ def test_baselines_travel(record: Baseline) -> None:
 
 
 @given(record=all_terms())
-def test_terms_travel(record: Terms) -> None:
+def test_terms_travel(record: BudgetSettings) -> None:
     assert travelled(record) == record
 
 

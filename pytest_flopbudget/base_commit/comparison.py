@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.base_commit.git import snapshot
-from pytest_flopbudget.base_commit.increases import Raise, raises
+from pytest_flopbudget.base_commit.increases import Increase, find_increases
 from pytest_flopbudget.baseline.reader import parse_bytes, read
 from pytest_flopbudget.errors import BaseError, BaselineError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pytest_flopbudget.baseline.record import Baseline
-    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.settings.run import RunSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,11 @@ class Base:
 
     ref: str  # as it was typed
     commit: str | None = None  # its hash, if it could be read
-    raises: tuple[Raise, ...] = ()
+    increases: tuple[Increase, ...] = ()
     errors: tuple[str, ...] = ()  # why it, or a file, could not be compared
 
 
-def compare_with(ref: str, settings: Settings) -> Base:
+def compare_with(ref: str, settings: RunSettings) -> Base:
     """Compare the baselines in the working tree with those of a commit."""
     folder = settings.directory
     try:
@@ -48,7 +48,7 @@ def compare_with(ref: str, settings: Settings) -> Base:
     return Base(
         ref=ref,
         commit=then.commit,
-        raises=tuple(raises(known, after)),
+        increases=tuple(find_increases(known, after)),
         errors=(*errors_then.values(), *errors_now.values()),
     )
 

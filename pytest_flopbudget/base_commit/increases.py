@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.baseline.record import Baseline
 
 
-class Kind(Enum):
+class IncreaseKind(Enum):
     """In which way a budget asks for less than before."""
 
     RAISED = "raised"  # the model, or at the same total a layer, may cost more
@@ -23,17 +23,17 @@ class Kind(Enum):
     UNLIMITED = "unlimited"  # a metric is not in it any more
     ENVIRONMENT = "environment"  # what an environment measured is not in it any more
     IGNORED = "ignored"  # an operator is not counted any more
-    OTHERWISE = "otherwise"  # engine, mode or inputs are others, so nothing can be compared
+    INCOMPARABLE = "incomparable"  # engine, mode or inputs are others
 
 
 @dataclass(frozen=True, kw_only=True)
-class Raise:
+class Increase:
     """One such change of one budget; values are in base units."""
 
     file: str  # relative to the budget folder
-    kind: Kind
+    kind: IncreaseKind
     metric: str | None = None
-    where: str = ""  # the layer path, environment or operator, or what is otherwise
+    where: str = ""  # the layer path, environment or operator, or what is another
     before: Fraction | None = None
     after: Fraction | None = None
     in_layer: bool = False  # `where` is a layer path
@@ -45,15 +45,15 @@ class Raise:
         return (self.after - self.before) / self.before if self.before and self.after else None
 
 
-def raises(before: Mapping[str, Baseline], after: Mapping[str, Baseline]) -> list[Raise]:
+def find_increases(before: Mapping[str, Baseline], after: Mapping[str, Baseline]) -> list[Increase]:
     """Compare two states of a budget folder, by file; a budget that only moved is the same."""
     moved = {_but_for_its_name(after[file]) for file in after.keys() - before.keys()}
-    found: list[Raise] = []
+    found: list[Increase] = []
     for file, old in sorted(before.items()):
         if file in after:
             found += _of_one(file, old, after[file])
         elif _but_for_its_name(old) not in moved:
-            found.append(Raise(file=file, kind=Kind.DELETED))
+            found.append(Increase(file=file, kind=IncreaseKind.DELETED))
     return found
 
 
@@ -61,31 +61,31 @@ def _but_for_its_name(baseline: Baseline) -> str:
     return repr(replace(baseline, test=""))
 
 
-def _of_one(file: str, old: Baseline, new: Baseline) -> Iterator[Raise]:
+def _of_one(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
     for what in ("engine", "mode", "inputs"):
         if getattr(old, what) != getattr(new, what):
             line = new.line(what)
-            yield Raise(file=file, kind=Kind.OTHERWISE, where=what, line=line)
+            yield Increase(file=file, kind=IncreaseKind.INCOMPARABLE, where=what, line=line)
             return
     yield from _totals(file, old, new)
     yield from _environments(file, old, new)
     for operator in new.ignored:
         if operator not in old.ignored:
             line = new.line("ignored")
-            yield Raise(file=file, kind=Kind.IGNORED, where=operator, line=line)
+            yield Increase(file=file, kind=IncreaseKind.IGNORED, where=operator, line=line)
 
 
-def _totals(file: str, old: Baseline, new: Baseline) -> Iterator[Raise]:
+def _totals(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
     for metric in METRICS.values():
         if metric.field not in old.total:
             continue
         if metric.field not in new.total:
             line = new.line("total")
-            yield Raise(file=file, kind=Kind.UNLIMITED, metric=metric.key, line=line)
+            yield Increase(file=file, kind=IncreaseKind.UNLIMITED, metric=metric.key, line=line)
         elif new.total[metric.field] > old.total[metric.field]:
-            yield Raise(
+            yield Increase(
                 file=file,
-                kind=Kind.RAISED,
+                kind=IncreaseKind.RAISED,
                 metric=metric.key,
                 before=Fraction(old.total[metric.field]),
                 after=Fraction(new.total[metric.field]),
@@ -95,7 +95,7 @@ def _totals(file: str, old: Baseline, new: Baseline) -> Iterator[Raise]:
             yield from _raised_layer(file, metric.key, old, new)
 
 
-def _raised_layer(file: str, key: str, old: Baseline, new: Baseline) -> Iterator[Raise]:
+def _raised_layer(file: str, key: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
     """Name the layer whose own cost rose most, where the total did not."""
     field = METRICS[key].field
     pairs = {
@@ -105,9 +105,9 @@ def _raised_layer(file: str, key: str, old: Baseline, new: Baseline) -> Iterator
     }
     path = max(pairs, key=lambda path: pairs[path][1] - pairs[path][0], default=None)
     if path is not None and pairs[path][1] > pairs[path][0]:
-        yield Raise(
+        yield Increase(
             file=file,
-            kind=Kind.RAISED,
+            kind=IncreaseKind.RAISED,
             metric=key,
             where=path,
             in_layer=True,
@@ -117,27 +117,27 @@ def _raised_layer(file: str, key: str, old: Baseline, new: Baseline) -> Iterator
         )
 
 
-def _environments(file: str, old: Baseline, new: Baseline) -> Iterator[Raise]:
+def _environments(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
     for environment, entry in old.latency.items():
         now = new.latency.get(environment)
         if now is None:
             line = new.line("latency") or new.line("total")
-            yield Raise(file=file, kind=Kind.ENVIRONMENT, where=environment, line=line)
+            yield Increase(file=file, kind=IncreaseKind.ENVIRONMENT, where=environment, line=line)
             continue
         for metric in METRICS.values():
             before, after = (None if metric.exact else e.figure(metric) for e in (entry, now))
             if before is not None and after is None:
-                yield Raise(
+                yield Increase(
                     file=file,
-                    kind=Kind.UNLIMITED,
+                    kind=IncreaseKind.UNLIMITED,
                     metric=metric.key,
                     where=environment,
                     line=new.line("latency", environment),
                 )
             elif before is not None and after is not None and after > before:
-                yield Raise(
+                yield Increase(
                     file=file,
-                    kind=Kind.RAISED,
+                    kind=IncreaseKind.RAISED,
                     metric=metric.key,
                     where=environment,
                     before=before,

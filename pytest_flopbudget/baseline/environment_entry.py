@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.profile.environment import Environment
     from pytest_flopbudget.profile.model_profile import ModelProfile
-    from pytest_flopbudget.settings.budget import Terms
+    from pytest_flopbudget.settings.budget import BudgetSettings
 
 SHOWN_SHARE = 0.01  # a layer's part of the latency from which it is stored
 
 
-def with_entry(baseline: Baseline, profile: ModelProfile, terms: Terms, *, adds: bool) -> Baseline:
+def with_entry(
+    baseline: Baseline, profile: ModelProfile, budget_settings: BudgetSettings, *, adds: bool
+) -> Baseline:
     """Refresh the entry of the environment of a profile, or add it where that is asked for."""
-    measured = [METRICS[key] for key in terms.metrics if _is_stored(METRICS[key], profile)]
+    measured = [
+        METRICS[key] for key in budget_settings.metrics if _is_stored(METRICS[key], profile)
+    ]
     if not measured or profile.environment is None:
         return baseline
     key = profile.environment.key
@@ -31,7 +35,7 @@ def with_entry(baseline: Baseline, profile: ModelProfile, terms: Terms, *, adds:
     if before is None and not adds:
         return baseline
     now = _entry(baseline, profile, profile.environment, measured)
-    entry = now if before is None else _merged(before, now, measured, terms)
+    entry = now if before is None else _merged(before, now, measured, budget_settings)
     entries = {**baseline.latency, key: entry}
     if before is None:  # by name, so that two branches that add one rarely do at one place
         entries = dict(sorted(entries.items()))
@@ -40,12 +44,15 @@ def with_entry(baseline: Baseline, profile: ModelProfile, terms: Terms, *, adds:
 
 def _is_stored(metric: Metric, profile: ModelProfile) -> bool:
     """Tell whether a metric belongs to an entry, and there is a value that is to be believed."""
-    doubtful = metric is LATENCY and bool(profile.doubt)
+    doubtful = metric is LATENCY and bool(profile.unreliable_reason)
     return not (metric.exact or doubtful or getattr(profile, metric.field) is None)
 
 
 def _merged(
-    before: LatencyEntry, now: LatencyEntry, measured: Iterable[Metric], terms: Terms
+    before: LatencyEntry,
+    now: LatencyEntry,
+    measured: Iterable[Metric],
+    budget_settings: BudgetSettings,
 ) -> LatencyEntry:
     """Take over what has moved: noise alone must not make a diff.
 
@@ -54,7 +61,9 @@ def _merged(
     if (before.torch, before.flops) != (now.torch, now.flops):
         return now
     for metric in measured:
-        if not _moved(before.figure(metric), now.figure(metric), terms.tolerance[metric.key]):
+        if not _moved(
+            before.figure(metric), now.figure(metric), budget_settings.tolerance[metric.key]
+        ):
             continue
         if metric is MEMORY:
             before = replace(before, memory_bytes=now.memory_bytes)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.metrics import Number
     from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
-    from pytest_flopbudget.settings.budget import Terms
+    from pytest_flopbudget.settings.budget import BudgetSettings
 
 COSTS_OF = {"params": ("params",), "gflops": ("flops", "forward_flops", "backward_flops")}
 
 
-class Change(Enum):
+class UpdateKind(Enum):
     """What an update did to a baseline."""
 
     CREATED = "created"
@@ -31,7 +31,12 @@ class Change(Enum):
 
 
 def updated(
-    old: Baseline | None, profile: ModelProfile, terms: Terms, test: str, *, adds_entry: bool
+    old: Baseline | None,
+    profile: ModelProfile,
+    budget_settings: BudgetSettings,
+    test: str,
+    *,
+    adds_entry: bool,
 ) -> Baseline:
     """Merge what was measured into a baseline; what was not keeps its stored value.
 
@@ -40,7 +45,7 @@ def updated(
     """
     if old is not None and differences(old, profile):
         old = None
-    measured = [cost for key in terms.metrics for cost in COSTS_OF.get(key, ())]
+    measured = [cost for key in budget_settings.metrics for cost in COSTS_OF.get(key, ())]
     measured = [cost for cost in measured if getattr(profile, cost) is not None]
     counted = "flops" in measured
     new = Baseline(
@@ -54,10 +59,10 @@ def updated(
         own=_own(old, profile, measured),
         ignored=old.ignored
         if old is not None and "flops" not in measured
-        else _ignored(profile, terms),
+        else _ignored(profile, budget_settings),
         latency={} if old is None else dict(old.latency),
     )
-    return with_entry(new, profile, terms, adds=adds_entry or old is None)
+    return with_entry(new, profile, budget_settings, adds=adds_entry or old is None)
 
 
 def differences(baseline: Baseline, profile: ModelProfile) -> list[tuple[str, str, str]]:
@@ -70,16 +75,20 @@ def differences(baseline: Baseline, profile: ModelProfile) -> list[tuple[str, st
     return [pair for pair in pairs if pair[1] != pair[2]]
 
 
-def change(old: Baseline | None, new: Baseline) -> Change:
+def update_kind(old: Baseline | None, new: Baseline) -> UpdateKind:
     """Say what an update does; a baseline with any figure raised is raised."""
     if old is None:
-        return Change.CREATED
+        return UpdateKind.CREATED
     if old == new and list(old.own) == list(new.own):
-        return Change.UNCHANGED
+        return UpdateKind.UNCHANGED
     pairs = list(_figures(old, new))
     if any(after > before for before, after in pairs):
-        return Change.RAISED
-    return Change.TIGHTENED if any(after < before for before, after in pairs) else Change.CHANGED
+        return UpdateKind.RAISED
+    return (
+        UpdateKind.TIGHTENED
+        if any(after < before for before, after in pairs)
+        else UpdateKind.CHANGED
+    )
 
 
 def _figures(old: Baseline, new: Baseline) -> Iterator[tuple[Number, Number]]:
@@ -123,6 +132,6 @@ def _own_cost(layer: LayerProfile | None, cost: str) -> int:
     return 0 if layer is None else getattr(layer, f"own_{cost}") or 0
 
 
-def _ignored(profile: ModelProfile, terms: Terms) -> tuple[str, ...]:
+def _ignored(profile: ModelProfile, budget_settings: BudgetSettings) -> tuple[str, ...]:
     ran = {uncounted.operator for uncounted in profile.uncounted}
-    return tuple(sorted(ran & set(terms.ignore_ops)))
+    return tuple(sorted(ran & set(budget_settings.ignore_ops)))

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from pytest_flopbudget.measure.call import Call
-    from pytest_flopbudget.measure.counting.flop_count import Count
+    from pytest_flopbudget.measure.call import ModelCall
+    from pytest_flopbudget.measure.counting.flop_count import FlopCount
     from pytest_flopbudget.measure.layers import Layers
     from pytest_flopbudget.measure.timing.layer_times import OwnTimes
-    from pytest_flopbudget.settings.measuring import Plan
+    from pytest_flopbudget.settings.measuring import MeasureSettings
 
 
 @dataclass
-class Timed:
+class DeviceRun:
     """What was measured by running a model for real and where, or the reasons why it was not."""
 
     latency: Latency | None = None
@@ -33,13 +33,13 @@ class Timed:
     reasons: dict[str, str] = field(default_factory=dict)  # by metric
 
 
-def assemble(
+def build_profile(
     model: nn.Module,
     layers: Layers,
-    call: Call,
-    plan: Plan,
-    count: Count | None,
-    timed: Timed,
+    call: ModelCall,
+    measure_settings: MeasureSettings,
+    count: FlopCount | None,
+    timed: DeviceRun,
 ) -> ModelProfile:
     """Build the profile of a model."""
     latency, memory = timed.latency, timed.memory
@@ -58,9 +58,9 @@ def assemble(
     root = profiles[0]
     return ModelProfile(
         model=root.type,
-        mode=plan.mode,
-        engine=plan.engine,
-        counter=_counter(plan.engine),
+        mode=measure_settings.mode,
+        engine=measure_settings.engine,
+        counter=_counter(measure_settings.engine),
         inputs=call.describe(),
         params=root.params,
         trainable_params=root.trainable_params,
@@ -73,7 +73,9 @@ def assemble(
         layers=profiles,
         **({} if count is None else _count_fields(count, layers)),
         environment=timed.environment,
-        not_measured={key: why for key, why in timed.reasons.items() if key in plan.metrics},
+        not_measured={
+            key: why for key, why in timed.reasons.items() if key in measure_settings.metrics
+        },
     )
 
 
@@ -94,7 +96,7 @@ def _params(layers: Layers) -> dict[str, Sequence[Any]]:
     }
 
 
-def _count_columns(count: Count, layers: Layers, *, training: bool) -> dict[str, Sequence[Any]]:
+def _count_columns(count: FlopCount, layers: Layers, *, training: bool) -> dict[str, Sequence[Any]]:
     own = [f + b for f, b in zip(count.forward, count.backward, strict=True)]
     columns: dict[str, Sequence[Any]] = {
         "own_flops": own,
@@ -113,7 +115,7 @@ def _count_columns(count: Count, layers: Layers, *, training: bool) -> dict[str,
     return columns
 
 
-def _count_fields(count: Count, layers: Layers) -> dict[str, Any]:
+def _count_fields(count: FlopCount, layers: Layers) -> dict[str, Any]:
     return {
         "uncounted": tuple(_uncounted(count, layers)),
         "unused": tuple(count.unused),
@@ -122,7 +124,7 @@ def _count_fields(count: Count, layers: Layers) -> dict[str, Any]:
     }
 
 
-def _uncounted(count: Count, layers: Layers) -> Iterator[Uncounted]:
+def _uncounted(count: FlopCount, layers: Layers) -> Iterator[Uncounted]:
     for (operator, layer), ran in count.uncounted.items():
         yield Uncounted(
             operator=operator, path=layers.paths[layer], shapes=ran.shapes, calls=ran.calls
@@ -157,12 +159,12 @@ def _latency_fields(latency: Latency, *, training: bool) -> dict[str, Any]:
         "latency_median_ms": latency.median_ms,
         "latency_spread_ms": latency.spread_ms,
         "rounds": latency.rounds,
-        "undisturbed_rounds": latency.undisturbed,
+        "uncontended_rounds": latency.uncontended,
         "forward_latency_ms": latency.forward_ms if training else None,
         "backward_latency_ms": latency.backward_ms if training else None,
         "compile_ms": latency.compile_ms,
         "load_average": latency.load,
-        "doubt": latency.doubt,
+        "unreliable_reason": latency.unreliable_reason,
     }
 
 

@@ -12,14 +12,14 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pytest_flopbudget.errors import MeasureError
-from pytest_flopbudget.measure.isolation.model_state import ModelState
+from pytest_flopbudget.measure.isolation.model_state import SavedState
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape
 
 
 @dataclass(frozen=True)
-class Call:
+class ModelCall:
     """The arguments of a model and the mode in which it runs."""
 
     args: tuple[Any, ...]
@@ -29,7 +29,7 @@ class Call:
     @classmethod
     def of(
         cls, model: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, *, training: bool
-    ) -> Call:
+    ) -> ModelCall:
         """Make a call from a tuple or one tensor; without any, from `example_input_array`."""
         if kwargs is not None and not isinstance(kwargs, Mapping):
             raise MeasureError(
@@ -46,13 +46,13 @@ class Call:
                 args = example if isinstance(example, tuple) else (example,)
         return cls(args, kwargs, training)
 
-    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Call:
+    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> ModelCall:
         """Replace every tensor among the arguments."""
         args, kwargs = tree_map_only(torch.Tensor, change, (self.args, self.kwargs))
         return replace(self, args=args, kwargs=kwargs)
 
     @contextmanager
-    def standing_in(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[Call]:
+    def standing_in(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[ModelCall]:
         """Put other tensors in the places of all that the arguments hold, and then put them back.
 
         Containers are copied; other objects, a cache say, cannot be and are changed in place.
@@ -64,16 +64,16 @@ class Call:
         finally:
             objects.restore()
 
-    def objects(self) -> ModelState:
+    def objects(self) -> SavedState:
         """Remember what the objects among the arguments hold."""
         leaves = tree_leaves((self.args, self.kwargs))
-        return ModelState([leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)])
+        return SavedState([leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)])
 
     def tensors(self) -> list[torch.Tensor]:
         """List the tensors among the arguments."""
         return list(tensors_in((self.args, self.kwargs)))
 
-    def fresh(self) -> Call:
+    def fresh(self) -> ModelCall:
         """Copy the containers among the arguments, which a model may empty, but no tensor."""
         return self.mapped(lambda tensor: tensor)
 
@@ -112,7 +112,7 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in([getattr(leaf, field.name) for field in fields(leaf)])
 
 
-def copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def copy_to(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy an input to a device; it remains a leaf if it needs gradients."""
     return tensor.detach().clone().to(device).requires_grad_(tensor.requires_grad)
 

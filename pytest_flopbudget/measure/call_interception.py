@@ -23,7 +23,7 @@ CALLS = ("_call_impl", "_compiled_call_impl")  # what runs a module, compiled or
 
 
 @contextmanager
-def standing_in(layers: Layers, wrap: Callable[[int, Call], Call]) -> Iterator[None]:
+def intercepted_calls(layers: Layers, wrap: Callable[[int, Call], Call]) -> Iterator[None]:
     """Call each layer but the root by what `wrap` makes of its number and of what calls it."""
     with ExitStack() as stack:
         for layer, module in _called_one_by_one(layers):

@@ -20,7 +20,7 @@ CALL, FORWARD = "_call_impl", "forward"  # of `torch.nn.Module`; the first has t
 
 
 @contextmanager
-def layer_noted(layers: Layers) -> Iterator[None]:
+def layer_note_on_error(layers: Layers) -> Iterator[None]:
     """Note on what a model raises in which layer that was; Python and pytest show such notes."""
     try:
         yield

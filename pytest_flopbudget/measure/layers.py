@@ -42,7 +42,7 @@ class Layers:
         return totals
 
 
-class Switches:
+class AutogradOwners:
     """Which layer ran when autograd gave out a sequence number.
 
     The nodes of the backward graph are numbered in the order in which forward makes them, so

@@ -11,24 +11,27 @@ import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from pytest_flopbudget.measure.call import set_mode
-from pytest_flopbudget.measure.isolation.model_state import kept
+from pytest_flopbudget.measure.isolation.model_state import restored_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
 
-    from pytest_flopbudget.measure.call import Call
+    from pytest_flopbudget.measure.call import ModelCall
 
 
-def initialised(model: nn.Module, call: Call) -> nn.Module:
+def initialized(model: nn.Module, call: ModelCall) -> nn.Module:
     """Return a model whose parameters have shapes: a copy after its first call, if any is lazy."""
     lazy = list(_lazy_tensors(model))
     if not lazy:
         return model
     twin: nn.Module = deepcopy(model, {id(tensor): _another(tensor) for tensor in lazy})
     set_mode(twin, training=False)
-    with kept(model), call.standing_in(torch.clone) as inputs:  # above all, random numbers
+    with (
+        restored_after(model),
+        call.standing_in(torch.clone) as inputs,
+    ):  # above all, random numbers
         replace(inputs, training=False).forward(twin)
     for original, copied in zip(model.modules(), twin.modules(), strict=True):
         copied.training = original.training

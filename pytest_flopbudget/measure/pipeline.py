@@ -8,32 +8,32 @@ import torch
 from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
-from pytest_flopbudget.measure.build_profile import Timed, assemble
-from pytest_flopbudget.measure.call import Call, copied, set_mode
+from pytest_flopbudget.measure.build_profile import DeviceRun, build_profile
+from pytest_flopbudget.measure.call import ModelCall, copy_to, set_mode
 from pytest_flopbudget.measure.call_interception import is_compiled
 from pytest_flopbudget.measure.counting import dispatch_engine, thop_engine
-from pytest_flopbudget.measure.error_notes import layer_noted
+from pytest_flopbudget.measure.error_notes import layer_note_on_error
 from pytest_flopbudget.measure.hardware.devices import dtype_of, is_there, requested
 from pytest_flopbudget.measure.hardware.environment import environment_of
-from pytest_flopbudget.measure.isolation.model_state import ModelState, kept
-from pytest_flopbudget.measure.isolation.placement import moved
-from pytest_flopbudget.measure.isolation.tensor_contents import data_kept, values_kept
+from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
+from pytest_flopbudget.measure.isolation.placement import placed_on
+from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored, memory_restored
 from pytest_flopbudget.measure.layers import Layers
-from pytest_flopbudget.measure.lazy_modules import initialised
+from pytest_flopbudget.measure.lazy_modules import initialized
 from pytest_flopbudget.measure.memory.meter import meter_of
-from pytest_flopbudget.measure.memory.peak import weigh
+from pytest_flopbudget.measure.memory.peak import measure_peak
 from pytest_flopbudget.measure.timing.clock import clock_of
 from pytest_flopbudget.measure.timing.latency import Timing, time_call
-from pytest_flopbudget.settings.measuring import Plan, Purpose
+from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_flopbudget.measure.counting.flop_count import Count
+    from pytest_flopbudget.measure.counting.flop_count import FlopCount
     from pytest_flopbudget.profile.environment import Environment
     from pytest_flopbudget.profile.model_profile import ModelProfile
 
-UNBOUND = Purpose()
+UNBOUND = LatencyGoal()
 RUN = ("latency", "memory")  # the metrics for which a model is run on its device
 
 
@@ -41,8 +41,8 @@ def measure(
     model: nn.Module,
     args: Any,
     kwargs: Mapping[str, Any] | None,
-    plan: Plan,
-    purpose: Purpose = UNBOUND,
+    measure_settings: MeasureSettings,
+    goal: LatencyGoal = UNBOUND,
 ) -> ModelProfile:
     """Profile one call of a model, and leave the model as it was.
 
@@ -51,21 +51,27 @@ def measure(
         Exception: what the model itself raises.
     """
     _check(model)
-    call = Call.of(_uncompiled(model), args, kwargs, training=plan.mode == "training")
-    model = initialised(model, call)
+    call = ModelCall.of(
+        _uncompiled(model), args, kwargs, training=measure_settings.mode == "training"
+    )
+    model = initialized(model, call)
     original = _uncompiled(model)
     layers = Layers(original)
-    counted, timed = None, Timed()
-    with kept(model) as state, layer_noted(layers):
-        purpose.progress("counting")
-        if {"gflops", *RUN} & set(plan.metrics):  # what is run for real is stored with its GFLOPs
-            counted = _count(original, layers, state, call, plan.engine)
-        if {*RUN} & set(plan.metrics):
-            timed = _time(model, layers, state, call, plan, purpose, counted)
-    return assemble(original, layers, call, plan, counted, timed)
+    counted, timed = None, DeviceRun()
+    with restored_after(model) as state, layer_note_on_error(layers):
+        goal.progress("counting")
+        if {"gflops", *RUN} & set(
+            measure_settings.metrics
+        ):  # what is run for real is stored with its GFLOPs
+            counted = _count(original, layers, state, call, measure_settings.engine)
+        if {*RUN} & set(measure_settings.metrics):
+            timed = _time(model, layers, state, call, measure_settings, goal, counted)
+    return build_profile(original, layers, call, measure_settings, counted, timed)
 
 
-def _count(model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str) -> Count:
+def _count(
+    model: nn.Module, layers: Layers, state: SavedState, call: ModelCall, engine: str
+) -> FlopCount:
     if engine == "dispatch":
         return dispatch_engine.count(model, layers, state, call)
     return thop_engine.count(model, layers, state, call, engine)
@@ -74,57 +80,59 @@ def _count(model: nn.Module, layers: Layers, state: ModelState, call: Call, engi
 def _time(
     model: nn.Module,
     layers: Layers,
-    state: ModelState,
-    call: Call,
-    plan: Plan,
-    purpose: Purpose,
-    counted: Count | None,
-) -> Timed:
+    state: SavedState,
+    call: ModelCall,
+    measure_settings: MeasureSettings,
+    goal: LatencyGoal,
+    counted: FlopCount | None,
+) -> DeviceRun:
     """Time and weigh a model where that is asked for, or say why it cannot be."""
     whole = is_compiled(model)  # so its layers do not run one by one
     compiled = whole or any(map(is_compiled, layers.modules))
     tensors = [*model.parameters(), *model.buffers(), *call.tensors()]
-    device = requested(plan.device, tensors)
+    device = requested(measure_settings.device, tensors)
     if device.type == "meta" or any(tensor.is_meta for tensor in tensors):
-        return Timed(reasons=dict.fromkeys(RUN, "the weights are on meta"))
+        return DeviceRun(reasons=dict.fromkeys(RUN, "the weights are on meta"))
     if not is_there(device):
-        return Timed(reasons=dict.fromkeys(RUN, f"there is no device `{device}` here"))
+        return DeviceRun(reasons=dict.fromkeys(RUN, f"there is no device `{device}` here"))
     written = [] if counted is None else counted.written
     if any(map(_has_hooks, state.tensors)):
         written = [*written, *model.parameters()]  # an optimiser may step in backward
-    kept_values = values_kept([*model.buffers(), *written])
-    where = environment_of(device, dtype_of(tensors), threads=plan.threads, compiled=compiled)
-    timed, parts = Timed(environment=where), None if whole else layers
-    with data_kept(state.tensors), kept_values, moved(state, device):
+    kept_values = contents_restored([*model.buffers(), *written])
+    where = environment_of(
+        device, dtype_of(tensors), threads=measure_settings.threads, compiled=compiled
+    )
+    timed, parts = DeviceRun(environment=where), None if whole else layers
+    with memory_restored(state.tensors), kept_values, placed_on(state, device):
         state.clear_gradients()
         set_mode(model, training=call.training)
-        with call.standing_in(lambda tensor: copied(tensor, device)) as inputs:
-            before = inputs.objects(), ModelState(model)
-            if "latency" in plan.metrics:
-                timing = _timing(plan, purpose, where)
+        with call.standing_in(lambda tensor: copy_to(tensor, device)) as inputs:
+            before = inputs.objects(), SavedState(model)
+            if "latency" in measure_settings.metrics:
+                timing = _timing(measure_settings, goal, where)
                 timed.latency = time_call(model, parts, inputs, clock_of(device), timing)
                 for state_before in before:
                     state_before.restore()
-            if "memory" in plan.metrics:
-                purpose.progress("weighing")
+            if "memory" in measure_settings.metrics:
+                goal.progress("measuring memory")
                 meter = meter_of(device, compiled=compiled)
                 if isinstance(meter, str):
                     timed.reasons["memory"] = meter
                 else:
-                    timed.memory = weigh(model, parts, inputs, meter)
+                    timed.memory = measure_peak(model, parts, inputs, meter)
     return timed
 
 
-def _timing(plan: Plan, purpose: Purpose, where: Environment) -> Timing:
+def _timing(measure_settings: MeasureSettings, goal: LatencyGoal, where: Environment) -> Timing:
     """Say how a model is timed in an environment."""
-    budget_ms = purpose.budget_ms(where)
+    budget_ms = goal.budget_ms(where)
     return Timing(
-        threads=plan.threads,
-        limit_s=plan.time_limit,
+        threads=measure_settings.threads,
+        limit_s=measure_settings.time_limit,
         budget_ms=None if budget_ms is None else float(budget_ms),
-        stored=purpose.stored,
+        stored=goal.stored,
         compiled=where.compiled,
-        progress=purpose.progress,
+        progress=goal.progress,
     )
 
 

@@ -16,13 +16,13 @@ from pytest_flopbudget.plugin.items import node_id
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.settings.run import RunSettings
 
-COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()  # of the config
+COLLECTED: pytest.StashKey[CollectedTests] = pytest.StashKey()  # of the config
 OUTPUT = "flop_budget_collected"  # what a worker sends to the controller
 
 
-class Collected:
+class CollectedTests:
     """The tests that exist, and the files of which only a part was looked at."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -69,7 +69,7 @@ class Collected:
         is_there = bool(self._outside) or (self._config.rootpath / home).exists()
         return home in self._whole_files() or not is_there
 
-    def stale(self, settings: Settings) -> list[str]:
+    def stale(self, settings: RunSettings) -> list[str]:
         """List the stale baselines, relative to the budget folder."""
         return [
             file.relative_to(settings.directory).as_posix()

@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_flopbudget.settings.budget import Terms
-    from pytest_flopbudget.settings.run import Settings
-    from pytest_flopbudget.verdict.result import Result, Update
+    from pytest_flopbudget.settings.budget import BudgetSettings
+    from pytest_flopbudget.settings.run import RunSettings
+    from pytest_flopbudget.verdict.result import Result, UpdateCommand
 
 
 def evaluate(
     item: pytest.Item,
     part: str | None,
     path: PurePosixPath,
-    settings: Settings,
-    terms: Terms,
+    settings: RunSettings,
+    budget_settings: BudgetSettings,
     call: tuple[Any, Any, Any],
 ) -> Result:
     """Profile, read the baseline, judge."""
     from pytest_flopbudget.baseline.reader import read
     from pytest_flopbudget.measure.pipeline import measure
     from pytest_flopbudget.plugin.progress import progress_of
-    from pytest_flopbudget.settings.measuring import Purpose
+    from pytest_flopbudget.settings.measuring import LatencyGoal
     from pytest_flopbudget.verdict.judge_model import judge, judge_ceilings
     from pytest_flopbudget.verdict.limits import latency_budget
-    from pytest_flopbudget.verdict.result import Result, Update
+    from pytest_flopbudget.verdict.result import Result, UpdateCommand
 
     test = node_id(item)
-    update = Update(target=target(item), options=settings.typed)
+    update = UpdateCommand(target=target(item), options=settings.typed)
     shown = f"{settings.shown_directory}/{path}"
     try:
         baseline = read(inside(settings.directory, path), shown)
@@ -50,17 +50,17 @@ def evaluate(
     if owner != test and not item.config.stash[COLLECTED].is_gone(owner):
         raise clash(path, owner, test)
     with progress_of(item) as progress:
-        purpose = Purpose(
-            budget_ms=partial(latency_budget, baseline=baseline, terms=terms),
+        goal = LatencyGoal(
+            budget_ms=partial(latency_budget, baseline=baseline, budget_settings=budget_settings),
             stored=settings.update or settings.propose is not None,
             progress=progress,
         )
-        profile = measure(*call, terms.plan, purpose)
+        profile = measure(*call, budget_settings.measure_settings, goal)
     if settings.update:
-        judgement = judge_ceilings(profile, terms)
+        judgement = judge_ceilings(profile, budget_settings)
     else:
         try:
-            judgement = judge(profile, baseline, terms)
+            judgement = judge(profile, baseline, budget_settings)
         except BaselineError as error:
             hint = f"if the change is meant: {update.command()}"
             raise BaselineError(f"{shown}: {error.sentence}", hint) from None
@@ -69,7 +69,7 @@ def evaluate(
         name=part,
         path=str(path),
         file=shown,
-        terms=terms,
+        budget_settings=budget_settings,
         profile=profile,
         baseline=baseline,
         judgement=judgement,
@@ -77,7 +77,7 @@ def evaluate(
     )
 
 
-def _remedy(error: BaselineError, file: str, update: Update) -> str:
+def _remedy(error: BaselineError, file: str, update: UpdateCommand) -> str:
     """Say what to type where a baseline is not valid."""
     file = shlex.quote(file)
     if isinstance(error, ConflictError):

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import PurePosixPath
 
-    from pytest_flopbudget.plugin.outcome import Ending
+    from pytest_flopbudget.plugin.outcome import TestOutcome
     from pytest_flopbudget.profile.model_profile import ModelProfile
-    from pytest_flopbudget.settings.budget import Terms
-    from pytest_flopbudget.settings.run import Settings
-    from pytest_flopbudget.verdict.result import Outcome, Result
+    from pytest_flopbudget.settings.budget import BudgetSettings
+    from pytest_flopbudget.settings.run import RunSettings
+    from pytest_flopbudget.verdict.result import Result, TestResults
 
 CLAIMS = pytest.StashKey[dict[str, str]]()  # of the config: who uses which baseline
 
@@ -32,7 +32,7 @@ CLAIMS = pytest.StashKey[dict[str, str]]()  # of the config: who uses which base
 class FlopBudget:
     """What a test gets as `flop_budget`: call it with a model and the model's own arguments."""
 
-    def __init__(self, item: pytest.Item, settings: Settings, ending: Ending) -> None:
+    def __init__(self, item: pytest.Item, settings: RunSettings, ending: TestOutcome) -> None:
         self._item = item
         self._settings = settings
         self._markers = marker_arguments(item)
@@ -73,10 +73,14 @@ class FlopBudget:
     ) -> ModelProfile:
         __tracebackhide__ = True
         settings = self._settings
-        terms = apply(settings.terms, [*self._markers, arguments], settings.pinned)
+        budget_settings = apply(
+            settings.budget_settings, [*self._markers, arguments], settings.pinned
+        )
         try:
-            path = self._claim(part, terms)
-            result = evaluate(self._item, part, path, settings, terms, (model, args, kwargs))
+            path = self._claim(part, budget_settings)
+            result = evaluate(
+                self._item, part, path, settings, budget_settings, (model, args, kwargs)
+            )
         except Exception as error:
             self.errors.append((part, error))
             if isinstance(error, FlopBudgetError):
@@ -94,12 +98,12 @@ class FlopBudget:
         return result.profile
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TestResults:
         """What all calls came to."""
-        from pytest_flopbudget.verdict.result import Outcome, Unjudged
+        from pytest_flopbudget.verdict.result import TestResults, Unjudged
 
         test = node_id(self._item)
-        return Outcome(
+        return TestResults(
             test=test,
             passed=self.ending.passed,
             acceptable=self.ending.acceptable,
@@ -110,7 +114,7 @@ class FlopBudget:
             ),
         )
 
-    def _claim(self, part: str | None, terms: Terms) -> PurePosixPath:
+    def _claim(self, part: str | None, budget_settings: BudgetSettings) -> PurePosixPath:
         """Reserve the baseline of one budget for this test.
 
         Raises:
@@ -124,7 +128,7 @@ class FlopBudget:
                 )
             raise BudgetNameError(f'`flop_budget.named("{part}")` was called twice in one test')
         self._claimed.add(part)
-        path = baseline_path(node_id(self._item), terms.name, part)
+        path = baseline_path(node_id(self._item), budget_settings.name, part)
         title = title_of(node_id(self._item), part)
         claims = self._item.config.stash.setdefault(CLAIMS, {})
         owner = claims.setdefault(str(path).casefold(), title)

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_flopbudget.plugin.fixture import FlopBudget
-    from pytest_flopbudget.plugin.outcome import Ending
-    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.plugin.outcome import TestOutcome
+    from pytest_flopbudget.settings.run import RunSettings
 
-SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()  # of an active run
-ENDING: pytest.StashKey[Ending] = pytest.StashKey()  # of a test in an active run
+SETTINGS: pytest.StashKey[RunSettings] = pytest.StashKey()  # of an active run
+ENDING: pytest.StashKey[TestOutcome] = pytest.StashKey()  # of a test in an active run
 ASKED: pytest.StashKey[FlopBudget] = pytest.StashKey()  # of a test that has the fixture
 CLASH = pytest.StashKey[FlopBudgetError]()
 SKIP = "a compute budget: judge it with `pytest --flop-budget`, write it with `--update-budgets`"
@@ -95,9 +95,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if ASKED in item.stash:
         del item.stash[ASKED]  # of a run before this one
     if SETTINGS in item.config.stash:
-        from pytest_flopbudget.plugin.outcome import Ending
+        from pytest_flopbudget.plugin.outcome import TestOutcome
 
-        item.stash[ENDING] = Ending()
+        item.stash[ENDING] = TestOutcome()
     try:
         check_marker(item)
         if CLASH in item.stash:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 STOPS = (KeyboardInterrupt, pytest.exit.Exception)  # these end the run
 
 
-class Ending:
-    """What came of all phases of a test so far."""
+class TestOutcome:
+    """The outcome of a test so far: whether it passed, and whether only its budgets failed."""
+
+    __test__ = False  # to pytest: this is no test class
 
     def __init__(self) -> None:
         self.passed = True

@@ -11,24 +11,24 @@ from pytest_flopbudget import serialization
 from pytest_flopbudget.base_commit.comparison import compare_with
 from pytest_flopbudget.baseline.location import inside
 from pytest_flopbudget.baseline.store import locked
-from pytest_flopbudget.baseline.update import Change, change, updated
+from pytest_flopbudget.baseline.update import UpdateKind, update_kind, updated
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.escaping import visible
-from pytest_flopbudget.plugin.collection import COLLECTED, Collected
+from pytest_flopbudget.plugin.collection import COLLECTED, CollectedTests
 from pytest_flopbudget.plugin.items import clash
 from pytest_flopbudget.report import terminal
-from pytest_flopbudget.report.base_diff import raise_lines
+from pytest_flopbudget.report.base_diff import increase_lines
 from pytest_flopbudget.report.files import write_reports
 from pytest_flopbudget.report.github.annotations import annotation_lines
 from pytest_flopbudget.report.github.step_summary import append_summary
 from pytest_flopbudget.report.run import Run
 from pytest_flopbudget.report.run_summary import outcome_lines, stale_lines
 from pytest_flopbudget.verdict.judge_model import judge_ceilings
-from pytest_flopbudget.verdict.result import Outcome, Result, Unjudged
+from pytest_flopbudget.verdict.result import Result, TestResults, Unjudged
 
 if TYPE_CHECKING:
     from pytest_flopbudget.base_commit.comparison import Base
-    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.settings.run import RunSettings
 
 ANNOTATES_FAILURES = "pytest_github_actions_annotate_failures"  # a plugin that does it as well
 FINISHED = (  # exit statuses of a run that got to its end
@@ -39,16 +39,16 @@ FINISHED = (  # exit statuses of a run that got to its end
 ATTRIBUTE = "flop_budget"  # of a test report, on its way from a worker to the controller
 
 
-def register(config: pytest.Config, settings: Settings) -> None:
+def register(config: pytest.Config, settings: RunSettings) -> None:
     """Register what an active run needs: every process collects, one of them concludes."""
-    collected = Collected(config)
+    collected = CollectedTests(config)
     config.stash[COLLECTED] = collected
     config.pluginmanager.register(collected, "flopbudget-collected")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Session(settings, collected), "flopbudget-session")
 
 
-def attach(report: pytest.TestReport, outcome: Outcome) -> None:
+def attach(report: pytest.TestReport, outcome: TestResults) -> None:
     """Give the outcome of a test to its last report, so that it reaches the controller."""
     setattr(report, ATTRIBUTE, serialization.encode(outcome))
 
@@ -56,13 +56,13 @@ def attach(report: pytest.TestReport, outcome: Outcome) -> None:
 class Session:
     """What the process that talks to the user knows of the run."""
 
-    def __init__(self, settings: Settings, collected: Collected) -> None:
+    def __init__(self, settings: RunSettings, collected: CollectedTests) -> None:
         self._settings = settings
         self._collected = collected
-        self._outcomes: dict[str, Outcome] = {}  # by test, of its newest run
-        self._by_worker: dict[str, dict[str, Outcome]] = {}  # by test and worker of xdist
+        self._outcomes: dict[str, TestResults] = {}  # by test, of its newest run
+        self._by_worker: dict[str, dict[str, TestResults]] = {}  # by test and worker of xdist
         self._claimed_twice: set[str] = set()  # paths of baselines
-        self._changes: list[tuple[Result, Change]] = []
+        self._changes: list[tuple[Result, UpdateKind]] = []
         self._stale: list[str] = []
         self._removed: list[str] = []
         self._places: dict[str, tuple[str, int | None]] = {}  # file and line of each test
@@ -72,7 +72,7 @@ class Session:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, ATTRIBUTE):
-            outcome = serialization.decode(Outcome, getattr(report, ATTRIBUTE))
+            outcome = serialization.decode(TestResults, getattr(report, ATTRIBUTE))
             ran = self._by_worker.setdefault(outcome.test, {})
             ran[getattr(report, "worker_id", "")] = outcome  # a rerun replaces the run before it
             # Under `--dist each` a test runs on every worker, and passed if it did on all of them.
@@ -122,7 +122,7 @@ class Session:
         elif settings.propose:
             lines += terminal.proposal_lines(settings, self._changes)
         lines += stale_lines(settings, self._stale, self._removed)
-        lines += [] if self._base is None else raise_lines(self._base)
+        lines += [] if self._base is None else increase_lines(self._base)
         for line in lines:
             terminalreporter.write_line(visible(line))  # names come from tests and models
         for error in self._errors:
@@ -177,7 +177,7 @@ class Session:
             result
             for result in self._unrivalled
             if self._outcomes[result.test].acceptable
-            and not judge_ceilings(result.profile, result.terms).failing
+            and not judge_ceilings(result.profile, result.budget_settings).failing
         ]
 
     @property
@@ -196,7 +196,7 @@ class Session:
                 self._claimed_twice |= {owner.path, result.path}
                 self._errors.append(str(clash(owner.path, owner.title, result.title)))
 
-    def _update(self, result: Result) -> tuple[Result, Change] | None:
+    def _update(self, result: Result) -> tuple[Result, UpdateKind] | None:
         """Write or propose a baseline; what goes wrong is said at the end, after the others."""
         from pytest_flopbudget.baseline.reader import parse, read
         from pytest_flopbudget.baseline.store import write
@@ -208,13 +208,13 @@ class Session:
             new = updated(
                 old,
                 result.profile,
-                result.terms,
+                result.budget_settings,
                 result.test,
                 adds_entry=settings.adds_entry or bool(settings.propose),
             )
-            did = change(old, new)
+            did = update_kind(old, new)
             file = inside(settings.propose or settings.directory, result.path)
-            if did is not Change.UNCHANGED:
+            if did is not UpdateKind.UNCHANGED:
                 parse(text := text_of(new), result.file)  # never write what cannot be read
                 write(file, text)
             elif settings.propose:

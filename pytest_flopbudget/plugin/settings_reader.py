@@ -10,8 +10,8 @@ from pytest_flopbudget.errors import SettingsError
 from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.plugin.options import FILES, OPTIONS, Option
 from pytest_flopbudget.settings import parsers
-from pytest_flopbudget.settings.budget import Terms
-from pytest_flopbudget.settings.run import Settings
+from pytest_flopbudget.settings.budget import BudgetSettings
+from pytest_flopbudget.settings.run import RunSettings
 
 if TYPE_CHECKING:
     import pytest
@@ -36,7 +36,7 @@ PARSERS: dict[str, parsers.Parser] = {
 UPDATING = {"dir", "metrics", "engine", "device", "threads"}  # these decide what an update writes
 
 
-def read_settings(config: pytest.Config) -> Settings:
+def read_settings(config: pytest.Config) -> RunSettings:
     """Read and check every option and ini value.
 
     Raises:
@@ -52,13 +52,13 @@ def read_settings(config: pytest.Config) -> Settings:
     there = os.environ.get("GITHUB_ACTIONS") == "true"
     if config.getoption("flop_budget_trim") and not config.getoption("update_budgets"):
         raise SettingsError("`--flop-budget-trim`: expected `--update-budgets` as well, found none")
-    return Settings(
+    return RunSettings(
         judge=config.getoption("flop_budget"),
         update=config.getoption("update_budgets"),
         root=config.rootpath,
         directory=directory,
         shown_directory=Path(os.path.relpath(directory, config.rootpath)).as_posix(),
-        terms=Terms(**value).with_tolerance(tolerance),
+        budget_settings=BudgetSettings(**value).with_tolerance(tolerance),
         pinned=tuple(sorted(typed & {"metrics", "engine"})),
         typed=tuple(
             f"{option.flag}={option.typed(config)}"

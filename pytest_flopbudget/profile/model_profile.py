@@ -86,10 +86,10 @@ class ModelProfile:
     latency_median_ms: float | None = None
     latency_spread_ms: float | None = None  # between the quartiles
     rounds: int | None = None
-    undisturbed_rounds: int | None = None  # that did not wait for a core
+    uncontended_rounds: int | None = None  # that did not wait for a core
     compile_ms: float | None = None  # of the first call of a compiled model
     load_average: float | None = None  # processes that wanted a core in the minute before
-    doubt: str = ""  # why a latency over its budget is not to be believed
+    unreliable_reason: str = ""  # why a latency over its budget is not to be believed
     memory_bytes: int | None = None  # the peak of the call, beyond model and inputs
     layers: tuple[LayerProfile, ...] = ()
     uncounted: tuple[Uncounted, ...] = ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
-from pytest_flopbudget.verdict.layer_changes import Kind, LayerChange, changes, renamed
+from pytest_flopbudget.verdict.layer_changes import ChangeKind, LayerChange, changes, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN_LAYERS = 8
 
 
-def blamed(result: Result, metric: Metric) -> list[LayerChange]:
+def changed_layers(result: Result, metric: Metric) -> list[LayerChange]:
     """List the layers whose cost changed against the baseline, if there is one."""
     if result.baseline is None:
         return []
@@ -38,12 +38,12 @@ def growth_to_explain(result: Result, metric: Metric, layers: list[LayerChange])
     return growth
 
 
-def causes(result: Result, keys: Collection[str]) -> Iterator[list[str]]:
+def attribution_sections(result: Result, keys: Collection[str]) -> Iterator[list[str]]:
     """Draw a section for each of the metrics `keys`, then one for layers that were renamed."""
     if result.baseline is None or not keys:
         return
     for key, metric in METRICS.items():
-        if key in keys and (layers := blamed(result, metric)):
+        if key in keys and (layers := changed_layers(result, metric)):
             yield _section(metric, layers, growth_to_explain(result, metric, layers))
     if moved := renamed(result.profile, result.baseline):
         lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in moved.items()]
@@ -79,7 +79,7 @@ def _rows(metric: Metric, layers: list[LayerChange], growth: Fraction) -> list[t
                 ("+" if change.growth > 0 else "-") + by,
                 share,
                 change.kind.value
-                if change.kind in (Kind.NEW, Kind.MISSING)
+                if change.kind in (ChangeKind.NEW, ChangeKind.MISSING)
                 else f"{before} -> {after}",
             )
         )

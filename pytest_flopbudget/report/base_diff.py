@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.base_commit.increases import Kind, Raise
+from pytest_flopbudget.base_commit.increases import Increase, IncreaseKind
 from pytest_flopbudget.escaping import named
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 VERBS = {
-    Kind.RAISED: "raises",
-    Kind.DELETED: "deletes",
-    Kind.UNLIMITED: "no longer limits all metrics of",
-    Kind.ENVIRONMENT: "removes environments of",
-    Kind.IGNORED: "ignores more operators in",
-    Kind.OTHERWISE: "measures otherwise",
+    IncreaseKind.RAISED: "raises",
+    IncreaseKind.DELETED: "deletes",
+    IncreaseKind.UNLIMITED: "no longer limits all metrics of",
+    IncreaseKind.ENVIRONMENT: "removes environments of",
+    IncreaseKind.IGNORED: "ignores more operators in",
+    IncreaseKind.INCOMPARABLE: "changes what is measured in",
 }
 
 
-def raise_lines(base: Base) -> Iterator[str]:
+def increase_lines(base: Base) -> Iterator[str]:
     """Say what is raised, the largest growth first, and what could not be compared."""
     against = f"against `{named(base.ref)}`"
     if base.commit is None:
         yield f"{against}: not compared: {' - '.join(base.errors[0].split(chr(10) * 2))}"
         return
-    if not base.raises:
+    if not base.increases:
         yield f"{against} ({base.commit[:10]}): raises no budget"
     for kind, verb in VERBS.items():
-        found = [change for change in base.raises if change.kind is kind]
+        found = [change for change in base.increases if change.kind is kind]
         if found:
             yield f"{against} ({base.commit[:10]}): {verb} {_budgets(found)}"
     yield from (f"  not compared: {named(error)}" for error in base.errors[:SHOWN])
@@ -44,7 +44,7 @@ def raise_lines(base: Base) -> Iterator[str]:
         yield f"  ... and {len(base.errors) - SHOWN} more"
 
 
-def raise_text(change: Raise) -> str:
+def increase_text(change: Increase) -> str:
     """Say in a few words what one change allows: `+0.53 GFLOPs (+3.3 %)`."""
     if change.metric is None:
         return named(change.where)
@@ -64,15 +64,15 @@ def short_name(file: str) -> str:
     return named(PurePosixPath(file).stem)
 
 
-def largest_first(changes: Sequence[Raise]) -> list[Raise]:
+def largest_first(changes: Sequence[Increase]) -> list[Increase]:
     """Sort by relative growth; what has none comes first, since it has no bound at all."""
     return sorted(changes, key=lambda change: (change.growth is not None, -(change.growth or 0)))
 
 
-def _budgets(changes: Sequence[Raise]) -> str:
+def _budgets(changes: Sequence[Increase]) -> str:
     by_file: dict[str, list[str]] = {}
     for change in largest_first(changes):
-        by_file.setdefault(change.file, []).append(raise_text(change))
+        by_file.setdefault(change.file, []).append(increase_text(change))
     names = [f"{short_name(file)} {', '.join(said)}".strip() for file, said in by_file.items()]
     more = [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
     return f"{counted(len(names), 'budget')}: {'; '.join(names[:SHOWN] + more)}"

@@ -10,12 +10,12 @@ from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import shape_text
 from pytest_flopbudget.report.attribution import (
     SHOWN_LAYERS,
-    causes,
+    attribution_sections,
     more_than_shown,
 )
-from pytest_flopbudget.report.sentences import hint, pair, sentence
+from pytest_flopbudget.report.sentences import format_pair, hint, sentence
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
-from pytest_flopbudget.verdict.limits import hidden
+from pytest_flopbudget.verdict.limits import unaccepted_operators
 from pytest_flopbudget.verdict.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def explanation(result: Result) -> list[str]:
     sections = [
         wrap(sentence(result), WIDTH, break_long_words=False, break_on_hyphens=False),
         _metrics_table(result),
-        *causes(result, changed),
+        *attribution_sections(result, changed),
         _uncounted(result),
     ]
     return [line for section in sections if section for line in (*section, "")][:-1]
@@ -73,7 +73,7 @@ def _metric_row(verdict: MetricVerdict) -> tuple[str, ...]:
     label = metric.heading
     if verdict.path is not None:
         label = f"{shown_path(verdict.path)}: {label}"
-    measured, budget = pair(metric, verdict.measured, verdict.budget)
+    measured, budget = format_pair(metric, verdict.measured, verdict.budget)
     change = ""
     if verdict.measured is not None and verdict.baseline is not None:
         change = change_text(verdict.measured, verdict.baseline)
@@ -83,7 +83,7 @@ def _metric_row(verdict: MetricVerdict) -> tuple[str, ...]:
 
 def _like(metric: Metric, value: Fraction, verdict: MetricVerdict) -> str:
     """Format the baseline so that it does not look like a measured value that it is not."""
-    return pair(metric, value, verdict.measured)[0]
+    return format_pair(metric, value, verdict.measured)[0]
 
 
 def baseline_line(result: Result, baseline: Baseline) -> int | None:
@@ -98,8 +98,8 @@ def baseline_line(result: Result, baseline: Baseline) -> int | None:
 
 
 def _uncounted(result: Result) -> list[str]:
-    operators = hidden(result.profile, result.terms)
-    if not operators or "gflops" not in result.terms.metrics:
+    operators = unaccepted_operators(result.profile, result.budget_settings)
+    if not operators or "gflops" not in result.budget_settings.metrics:
         return []
     rows = [
         (u.operator, shown_path(u.path), counted(u.calls, "call"), _shapes(u.shapes))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.base_commit.comparison import Base
     from pytest_flopbudget.report.run import Run
-    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.settings.run import RunSettings
     from pytest_flopbudget.verdict.result import Result
     from pytest_flopbudget.verdict.verdict import MetricVerdict
 
@@ -42,20 +42,20 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version(), "platform": platform.platform(), **packages}
 
 
-def _settings(settings: Settings) -> dict[str, Any]:
-    terms = settings.terms
+def _settings(settings: RunSettings) -> dict[str, Any]:
+    budget_settings = settings.budget_settings
     return {
         "judge": settings.judge,
         "update": settings.update,
         "directory": settings.shown_directory,
-        "metrics": list(terms.metrics),
-        "engine": terms.engine,
-        "device": terms.device,
-        "threads": terms.threads,
-        "time_limit": terms.time_limit,
-        "tolerance": {key: float(value) for key, value in terms.tolerance.items()},
-        "fail_on": list(terms.fail_on),
-        "ignore_ops": list(terms.ignore_ops),
+        "metrics": list(budget_settings.metrics),
+        "engine": budget_settings.engine,
+        "device": budget_settings.device,
+        "threads": budget_settings.threads,
+        "time_limit": budget_settings.time_limit,
+        "tolerance": {key: float(value) for key, value in budget_settings.tolerance.items()},
+        "fail_on": list(budget_settings.fail_on),
+        "ignore_ops": list(budget_settings.ignore_ops),
     }
 
 
@@ -66,7 +66,7 @@ def _base(base: Base) -> dict[str, Any]:
             "before": _number(change.metric, change.before),
             "after": _number(change.metric, change.after),
         }
-        for change in base.raises
+        for change in base.increases
     ]
     return {
         "ref": base.ref,

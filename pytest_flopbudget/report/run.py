@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pytest_flopbudget.base_commit.comparison import Base
-from pytest_flopbudget.settings.run import Settings
+from pytest_flopbudget.settings.run import RunSettings
 from pytest_flopbudget.verdict.result import Result, Unjudged
 
 
@@ -13,7 +13,7 @@ from pytest_flopbudget.verdict.result import Result, Unjudged
 class Run:
     """All that reports tell of a whole run."""
 
-    settings: Settings
+    settings: RunSettings
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...] = ()
     stale: tuple[str, ...] = ()  # baselines whose test is gone, relative to the budget folder
@@ -25,7 +25,7 @@ class Run:
     @property
     def stale_fails(self) -> bool:
         """Tell whether stale baselines fail the run: they were neither accepted nor removed."""
-        return "stale" in self.settings.terms.fail_on and self.stale != self.removed
+        return "stale" in self.settings.budget_settings.fail_on and self.stale != self.removed
 
     @property
     def fails(self) -> bool:

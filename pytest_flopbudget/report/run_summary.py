@@ -15,29 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_flopbudget.metrics import Metric
-    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.settings.run import RunSettings
     from pytest_flopbudget.verdict.result import Result
     from pytest_flopbudget.verdict.verdict import MetricVerdict
 
 
-def header_lines(settings: Settings) -> list[str]:
+def header_lines(settings: RunSettings) -> list[str]:
     """Tell the effective settings before the tests run."""
-    terms = settings.terms
-    tolerance = ",".join(f"{k}={float(v * 100):g}%" for k, v in terms.tolerance.items())
+    budget_settings = settings.budget_settings
+    tolerance = ",".join(f"{k}={float(v * 100):g}%" for k, v in budget_settings.tolerance.items())
     parts = [
-        f"{'update' if settings.update else 'judge'} {','.join(terms.metrics)}",
-        f"engine {terms.engine}",
+        f"{'update' if settings.update else 'judge'} {','.join(budget_settings.metrics)}",
+        f"engine {budget_settings.engine}",
         f"baselines in {settings.shown_directory}",
     ]
     limits = [f"tolerance {tolerance}"]
-    if terms.fail_on:
-        limits.append(f"fail on {','.join(terms.fail_on)}")
-    if terms.ignore_ops:
-        limits.append(f"ignoring {','.join(terms.ignore_ops)}")
+    if budget_settings.fail_on:
+        limits.append(f"fail on {','.join(budget_settings.fail_on)}")
+    if budget_settings.ignore_ops:
+        limits.append(f"ignoring {','.join(budget_settings.ignore_ops)}")
     return [f"flop-budget: {', '.join(part)}" for part in (parts, limits)]
 
 
-def outcome_lines(settings: Settings, results: Sequence[Result], errors: int = 0) -> Iterator[str]:
+def outcome_lines(
+    settings: RunSettings, results: Sequence[Result], errors: int = 0
+) -> Iterator[str]:
     """Count the verdicts, and say what was not compared: no gate looks greener than it is."""
     verdicts = Counter(result.judgement.verdict for result in results)
     words = [f"{verdicts[word]} {word.text}" for word in Verdict if verdicts[word]]
@@ -62,7 +64,7 @@ def _keeping_command(results: Sequence[Result]) -> str:
 
 
 def _not_compared_lines(
-    settings: Settings, metric: Metric, judged: Sequence[MetricVerdict]
+    settings: RunSettings, metric: Metric, judged: Sequence[MetricVerdict]
 ) -> Iterator[str]:
     """Say how many values of a metric were compared (measured, by an update) if not all were."""
     skipped = [v for v in judged if v.verdict is Verdict.NOT_COMPARED]
@@ -82,7 +84,7 @@ def _not_compared_lines(
 
 
 def _inconclusive_lines(
-    settings: Settings, metric: Metric, judged: Sequence[MetricVerdict]
+    settings: RunSettings, metric: Metric, judged: Sequence[MetricVerdict]
 ) -> Iterator[str]:
     """Say how many values of a metric could not be told from noise, and why."""
     doubtful = [v for v in judged if v.verdict is Verdict.INCONCLUSIVE]
@@ -93,7 +95,7 @@ def _inconclusive_lines(
 
 
 def stale_lines(
-    settings: Settings, stale: Sequence[str], removed: Sequence[str] = ()
+    settings: RunSettings, stale: Sequence[str], removed: Sequence[str] = ()
 ) -> Iterator[str]:
     """Name the baselines whose test is gone, and those of them that were removed."""
     if removed:
@@ -105,7 +107,7 @@ def stale_lines(
             yield f"  {file}"
         yield "  to remove: pytest --update-budgets --flop-budget-trim"
         yield "  (which updates the others as well), or delete the files"
-        if "stale" in settings.terms.fail_on:
+        if "stale" in settings.budget_settings.fail_on:
             yield "  they fail this run, as `--flop-budget-fail-on` asks"
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
-from pytest_flopbudget.report.attribution import blamed, growth_to_explain
-from pytest_flopbudget.verdict.layer_changes import Kind
-from pytest_flopbudget.verdict.limits import hidden
+from pytest_flopbudget.report.attribution import changed_layers, growth_to_explain
+from pytest_flopbudget.verdict.layer_changes import ChangeKind
+from pytest_flopbudget.verdict.limits import unaccepted_operators
 from pytest_flopbudget.verdict.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def sentence(result: Result) -> str:
     verdict = result.judgement.failing[0]
     subject = f"`{result.profile.model}`"
     if verdict.verdict is Verdict.UNCOUNTED:
-        operator = hidden(result.profile, result.terms)[0]
+        operator = unaccepted_operators(result.profile, result.budget_settings)[0]
         where = f"`{shown_path(operator.path)}`"
         return f"the FLOPs of {subject} are unknown: `{operator.operator}` in {where} is uncounted"
     if verdict.verdict is Verdict.UNBUDGETED:
@@ -64,12 +64,12 @@ def _figures(result: Result, verdicts: list[MetricVerdict]) -> str:
 
 def _mostly(result: Result, metric: Metric) -> str:
     """Name the layer with the largest part in a growth; a noisy metric needs half of it."""
-    layers = blamed(result, metric)
+    layers = changed_layers(result, metric)
     if not layers or layers[0].growth <= 0:
         return ""
     if not metric.exact and 2 * layers[0].growth < growth_to_explain(result, metric, layers):
         return ""
-    new = "the new " if layers[0].kind is Kind.NEW else ""
+    new = "the new " if layers[0].kind is ChangeKind.NEW else ""
     return f", mostly {new}`{shown_path(layers[0].path)}` ({layers[0].type})"
 
 
@@ -79,11 +79,11 @@ def _excess(result: Result, verdict: MetricVerdict) -> str:
         return change_text(verdict.measured, verdict.baseline)
     metric = METRICS[verdict.metric]
     unit = "" if metric.unit in ("", metric.label) else f" {metric.unit}"
-    measured, budget = pair(metric, verdict.measured, verdict.budget)
+    measured, budget = format_pair(metric, verdict.measured, verdict.budget)
     return f"{measured}{unit}, allowed {budget}{unit}"
 
 
-def pair(metric: Metric, one: Fraction | None, other: Fraction | None) -> tuple[str, str]:
+def format_pair(metric: Metric, one: Fraction | None, other: Fraction | None) -> tuple[str, str]:
     """Format two values alike; if rounding would make them look equal, exactly."""
     values = [value for value in (one, other) if value]
     decimals = metric.decimals_for((max if metric.exact else min)(values, default=0))
@@ -100,7 +100,7 @@ def hint(result: Result) -> Iterator[str]:
     """
     verdicts = {v.verdict for v in result.judgement.failing}
     if Verdict.UNCOUNTED in verdicts:
-        operator = hidden(result.profile, result.terms)[0].operator
+        operator = unaccepted_operators(result.profile, result.budget_settings)[0].operator
         if operator.startswith("outside::"):
             yield "compute it with operators of PyTorch"
         elif not operator.startswith("layer:"):
@@ -112,7 +112,7 @@ def hint(result: Result) -> Iterator[str]:
     gravest = result.judgement.failing[0]
     if gravest.verdict is Verdict.INCONCLUSIVE:
         yield "run it again where less is going on, or give it more time, in seconds:"
-        more = f"--flop-budget-time-limit={3 * result.terms.time_limit:g}"
+        more = f"--flop-budget-time-limit={3 * result.budget_settings.time_limit:g}"
         yield f"  {result.update.command(f'--flop-budget {more}')}"
         return
     over = [v for v in result.judgement.failing if _over_ceiling(result, v)]
@@ -132,7 +132,7 @@ def hint(result: Result) -> Iterator[str]:
 
 
 def _over_ceiling(result: Result, verdict: MetricVerdict) -> bool:
-    ceiling = result.terms.ceilings.get(verdict.metric)
+    ceiling = result.budget_settings.ceilings.get(verdict.metric)
     return (
         verdict.path is None
         and ceiling is not None

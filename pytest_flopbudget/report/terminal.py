@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.baseline.update import Change
+from pytest_flopbudget.baseline.update import UpdateKind
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.layer_table import layer_table
-from pytest_flopbudget.report.attribution import blamed, causes
+from pytest_flopbudget.report.attribution import attribution_sections, changed_layers
 from pytest_flopbudget.report.github.workflow_commands import group
 from pytest_flopbudget.report.ordering import earlier
 from pytest_flopbudget.text_table import aligned
@@ -22,7 +22,7 @@ from pytest_flopbudget.verdict.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.settings.run import RunSettings
     from pytest_flopbudget.verdict.result import Result
     from pytest_flopbudget.verdict.verdict import MetricVerdict
 
@@ -43,7 +43,7 @@ def budget_lines(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def table_lines(settings: Settings, results: Sequence[Result], width: int) -> Iterator[str]:
+def table_lines(settings: RunSettings, results: Sequence[Result], width: int) -> Iterator[str]:
     """Draw the per-layer tables: whole if all were asked for, those of failures to a width."""
     every = settings.table == "all"
     for result in results:
@@ -61,40 +61,44 @@ def improvement_lines(results: Sequence[Result]) -> Iterator[str]:
         if better and not result.judgement.failing:
             yield ""
             yield result.title
-            for section in causes(result, better):
+            for section in attribution_sections(result, better):
                 yield from section
 
 
-def change_lines(changes: Sequence[tuple[Result, Change]], kept: Sequence[str]) -> Iterator[str]:
+def change_lines(
+    changes: Sequence[tuple[Result, UpdateKind]], kept: Sequence[str]
+) -> Iterator[str]:
     """Say what an update did, and name each budget that it raised."""
     counts = Counter(change for _, change in changes)
-    counts[Change.KEPT] += len(kept)
+    counts[UpdateKind.KEPT] += len(kept)
     yield f"baselines: {_counted_changes(counts)}"
     yield from _named_changes(changes)
     for test in kept:
         yield f"  kept that of {test}, which did not pass"
 
 
-def proposal_lines(settings: Settings, changes: Sequence[tuple[Result, Change]]) -> Iterator[str]:
+def proposal_lines(
+    settings: RunSettings, changes: Sequence[tuple[Result, UpdateKind]]
+) -> Iterator[str]:
     """Say what an update would do, and how to accept what was written instead."""
     counts = Counter(change for _, change in changes)
     yield f"proposed: {_counted_changes(counts)}"
     yield from _named_changes(changes)
-    if settings.propose and counts.total() > counts[Change.UNCHANGED]:
+    if settings.propose and counts.total() > counts[UpdateKind.UNCHANGED]:
         folder, budgets = (_quoted(path) for path in (settings.propose, settings.directory))
         yield f"  to accept: cp -R {folder}/. {budgets}"
 
 
-def _counted_changes(counts: Counter[Change]) -> str:
-    words = [f"{counts[change]} {change.value}" for change in Change if counts[change]]
+def _counted_changes(counts: Counter[UpdateKind]) -> str:
+    words = [f"{counts[change]} {change.value}" for change in UpdateKind if counts[change]]
     return ", ".join(words) or "none"
 
 
-def _named_changes(changes: Sequence[tuple[Result, Change]]) -> Iterator[str]:
+def _named_changes(changes: Sequence[tuple[Result, UpdateKind]]) -> Iterator[str]:
     for result, change in changes:
-        if change is Change.RAISED:
+        if change is UpdateKind.RAISED:
             yield f"  raised {result.file}: {_growth(result)}"
-        elif change is not Change.UNCHANGED:
+        elif change is not UpdateKind.UNCHANGED:
             yield f"  {change.value} {result.file}"
 
 
@@ -131,7 +135,7 @@ def _cells(verdict: MetricVerdict | None, result: Result) -> tuple[str, str]:
 def _growth(result: Result) -> str:
     """List the relative changes against the baseline that was replaced."""
     parts = []
-    for key in result.terms.metrics:
+    for key in result.budget_settings.metrics:
         before = stored_value(METRICS[key], result.profile, result.baseline)
         after = getattr(result.profile, METRICS[key].field)
         if before is not None and after is not None and before != after:
@@ -141,13 +145,13 @@ def _growth(result: Result) -> str:
 
 def _raised_layers(result: Result) -> list[str]:
     """Name the layer that rose most where the total did not."""
-    for key in result.terms.metrics:
+    for key in result.budget_settings.metrics:
         metric = METRICS[key]
         before = stored_value(metric, result.profile, result.baseline)
         after = getattr(result.profile, metric.field)
         if not metric.exact or before is None or after is None or after > before:
             continue
-        for change in blamed(result, metric)[:1]:
+        for change in changed_layers(result, metric)[:1]:
             if change.growth > 0:
                 by = metric.text(change.growth, metric.decimals_for(change.growth))
                 return [f"`{shown_path(change.path)}` {metric.label} +{by}"]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pytest_flopbudget.errors import SettingsError, nearest, one_of
 from pytest_flopbudget.metrics import CEILINGS, METRICS
 from pytest_flopbudget.settings import parsers
-from pytest_flopbudget.settings.measuring import Plan
+from pytest_flopbudget.settings.measuring import MeasureSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class BudgetSettings:
     """The settings of one budget, each with the default that the documentation states."""
 
     name: str | None = None
@@ -36,11 +36,11 @@ class Terms:
     fail_on: tuple[str, ...] = ()
 
     @property
-    def plan(self) -> Plan:
+    def measure_settings(self) -> MeasureSettings:
         """What of it concerns the measuring."""
-        return Plan(**{f.name: getattr(self, f.name) for f in fields(Plan)})
+        return MeasureSettings(**{f.name: getattr(self, f.name) for f in fields(MeasureSettings)})
 
-    def with_tolerance(self, tolerance: Mapping[str, Fraction]) -> Terms:
+    def with_tolerance(self, tolerance: Mapping[str, Fraction]) -> BudgetSettings:
         """Replace the tolerances of the metrics named, and keep the others."""
         return replace(self, tolerance={**self.tolerance, **tolerance})
 
@@ -84,16 +84,20 @@ def parse_arguments(where: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     return parsed
 
 
-def apply(base: Terms, markers: Iterable[Mapping[str, Any]], pinned: Iterable[str] = ()) -> Terms:
+def apply(
+    base: BudgetSettings, markers: Iterable[Mapping[str, Any]], pinned: Iterable[str] = ()
+) -> BudgetSettings:
     """Lay parsed marker arguments over `base`, the farthest first; `pinned` names are left."""
-    terms = base
+    budget_settings = base
     for arguments in markers:
         plain = {k: v for k, v in arguments.items() if k not in pinned}
-        terms = terms.with_tolerance(plain.pop("tolerance", {}))
+        budget_settings = budget_settings.with_tolerance(plain.pop("tolerance", {}))
         ceilings = {CEILINGS[k].key: plain.pop(k) for k in list(plain) if k in CEILINGS}
         if "layers" in plain:
             layers = plain.pop("layers")
             globs = () if isinstance(layers, bool) else layers
             plain |= {"each_layer": layers is True, "layer_globs": globs}
-        terms = replace(terms, ceilings={**terms.ceilings, **ceilings}, **plain)
-    return terms
+        budget_settings = replace(
+            budget_settings, ceilings={**budget_settings.ceilings, **ceilings}, **plain
+        )
+    return budget_settings

@@ -10,7 +10,7 @@ from pytest_flopbudget.profile.environment import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class MeasureSettings:
     """What is to be measured, and how."""
 
     metrics: tuple[str, ...] = ("params", "gflops")
@@ -22,7 +22,7 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Purpose:
+class LatencyGoal:
     """What a latency is for, which decides how long it is measured."""
 
     budget_ms: Callable[[Environment], Fraction | None] = lambda _: None  # the largest that passes

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_flopbudget.settings.budget import Terms
+from pytest_flopbudget.settings.budget import BudgetSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class RunSettings:
     """What this run of pytest is to do, for all budgets."""
 
     judge: bool
@@ -17,7 +17,7 @@ class Settings:
     root: Path  # the rootdir
     directory: Path  # absolute
     shown_directory: str  # relative to the rootdir where it lies in there
-    terms: Terms  # before any marker
+    budget_settings: BudgetSettings  # before any marker
     pinned: tuple[str, ...]  # marker arguments that the command line overrides
     typed: tuple[str, ...]  # options of the command line that an update needs as well
     adds_entry: bool  # the command line names a metric that each environment has an entry of

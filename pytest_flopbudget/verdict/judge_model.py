@@ -11,11 +11,11 @@ from pytest_flopbudget.verdict.judge_layers import judge_each, judge_named, name
 from pytest_flopbudget.verdict.limits import (
     check_same,
     comparable,
-    hidden,
-    limits,
-    remedy_of,
+    unaccepted_operators,
+    update_options_for,
+    upper_limits,
 )
-from pytest_flopbudget.verdict.verdict import UPDATE, Judgement, MetricVerdict, Verdict, word
+from pytest_flopbudget.verdict.verdict import UPDATE, Judgement, MetricVerdict, Verdict, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.profile.model_profile import ModelProfile
-    from pytest_flopbudget.settings.budget import Terms
+    from pytest_flopbudget.settings.budget import BudgetSettings
 
 
-def judge(profile: ModelProfile, baseline: Baseline | None, terms: Terms) -> Judgement:
+def judge(
+    profile: ModelProfile, baseline: Baseline | None, budget_settings: BudgetSettings
+) -> Judgement:
     """Judge every metric of the model, and its layers as the terms ask.
 
     Raises:
@@ -35,62 +37,74 @@ def judge(profile: ModelProfile, baseline: Baseline | None, terms: Terms) -> Jud
     """
     if baseline is not None:
         check_same(profile, baseline)
-    metrics = [_judge_total(METRICS[key], profile, baseline, terms) for key in terms.metrics]
-    named = named_layers(profile, terms.layer_globs)
+    metrics = [
+        _judge_total(METRICS[key], profile, baseline, budget_settings)
+        for key in budget_settings.metrics
+    ]
+    named = named_layers(profile, budget_settings.layer_globs)
     layers: Iterable[MetricVerdict] = ()
     if baseline is not None and not profile.data_dependent:
-        if terms.layer_globs:
-            layers = judge_named(profile, baseline, terms, named)
-        elif terms.each_layer:
-            layers = judge_each(profile, baseline, terms)
-    return Judgement(metrics=tuple(metrics), layers=tuple(layers), fail_on=terms.fail_on)
+        if budget_settings.layer_globs:
+            layers = judge_named(profile, baseline, budget_settings, named)
+        elif budget_settings.each_layer:
+            layers = judge_each(profile, baseline, budget_settings)
+    return Judgement(metrics=tuple(metrics), layers=tuple(layers), fail_on=budget_settings.fail_on)
 
 
-def judge_ceilings(profile: ModelProfile, terms: Terms) -> Judgement:
+def judge_ceilings(profile: ModelProfile, budget_settings: BudgetSettings) -> Judgement:
     """Judge what `--update-budgets` judges: uncounted operators, and ceilings where there are.
 
     Raises:
         MeasureError: a glob of `layers` matches no layer.
     """
-    named_layers(profile, terms.layer_globs)
-    metrics = [_judge_ceiling(METRICS[key], profile, terms) for key in terms.metrics]
+    named_layers(profile, budget_settings.layer_globs)
+    metrics = [
+        _judge_ceiling(METRICS[key], profile, budget_settings) for key in budget_settings.metrics
+    ]
     return Judgement(metrics=tuple(metrics))
 
 
 def _judge_total(
-    metric: Metric, profile: ModelProfile, baseline: Baseline | None, terms: Terms
+    metric: Metric,
+    profile: ModelProfile,
+    baseline: Baseline | None,
+    budget_settings: BudgetSettings,
 ) -> MetricVerdict:
-    if (unknown := _unknown(metric, profile, terms)) is not None:
+    if (unknown := _unknown(metric, profile, budget_settings)) is not None:
         return unknown
     stored, reason = comparable(metric, profile, baseline)
-    remedy = remedy_of(metric, reason)
-    bounds = limits(metric, stored, terms)
+    remedy = update_options_for(metric, reason)
+    bounds = upper_limits(metric, stored, budget_settings)
     if not bounds:
         missing = metric.exact or baseline is None
         found = Verdict.UNBUDGETED if missing else Verdict.NOT_COMPARED
         return _verdict(metric, profile, found, reason=reason, remedy=remedy)
-    verdict = _compared(metric, profile, stored, min(bounds), terms)
+    verdict = _compared(metric, profile, stored, min(bounds), budget_settings)
     if baseline is None and verdict.verdict is not Verdict.EXCEEDED:
         # A ceiling alone is no agreement on what the model costs.
         return replace(verdict, verdict=Verdict.UNBUDGETED, reason=reason)
     return verdict
 
 
-def _judge_ceiling(metric: Metric, profile: ModelProfile, terms: Terms) -> MetricVerdict:
-    if (unknown := _unknown(metric, profile, terms)) is not None:
+def _judge_ceiling(
+    metric: Metric, profile: ModelProfile, budget_settings: BudgetSettings
+) -> MetricVerdict:
+    if (unknown := _unknown(metric, profile, budget_settings)) is not None:
         return unknown
-    if metric is LATENCY and profile.doubt:
-        return _verdict(metric, profile, Verdict.INCONCLUSIVE, reason=profile.doubt)
-    ceiling = terms.ceilings.get(metric.key)
+    if metric is LATENCY and profile.unreliable_reason:
+        return _verdict(metric, profile, Verdict.INCONCLUSIVE, reason=profile.unreliable_reason)
+    ceiling = budget_settings.ceilings.get(metric.key)
     if ceiling is None:
         found = Verdict.WITHIN if metric.exact else Verdict.NOT_COMPARED
         return _verdict(metric, profile, found)
-    return _compared(metric, profile, None, ceiling, terms)
+    return _compared(metric, profile, None, ceiling, budget_settings)
 
 
-def _unknown(metric: Metric, profile: ModelProfile, terms: Terms) -> MetricVerdict | None:
+def _unknown(
+    metric: Metric, profile: ModelProfile, budget_settings: BudgetSettings
+) -> MetricVerdict | None:
     """Judge a metric of which there is no value."""
-    if metric.key == "gflops" and hidden(profile, terms):
+    if metric.key == "gflops" and unaccepted_operators(profile, budget_settings):
         return _verdict(metric, profile, Verdict.UNCOUNTED)
     if getattr(profile, metric.field) is None:
         reason = profile.not_measured.get(metric.key, "it was not measured")
@@ -99,14 +113,21 @@ def _unknown(metric: Metric, profile: ModelProfile, terms: Terms) -> MetricVerdi
 
 
 def _compared(
-    metric: Metric, profile: ModelProfile, stored: Fraction | None, budget: Fraction, terms: Terms
+    metric: Metric,
+    profile: ModelProfile,
+    stored: Fraction | None,
+    budget: Fraction,
+    budget_settings: BudgetSettings,
 ) -> MetricVerdict:
     """Compare a value; noise only adds to a latency, so one within its budget is within it."""
     measured = Fraction(getattr(profile, metric.field))
-    found, reason = word(metric, measured, stored, budget, terms.tolerance[metric.key]), ""
+    found, reason = (
+        verdict_of(metric, measured, stored, budget, budget_settings.tolerance[metric.key]),
+        "",
+    )
     matters = found is not Verdict.WITHIN or profile.rounds == 1
-    if metric is LATENCY and profile.doubt and matters:
-        found, reason = Verdict.INCONCLUSIVE, profile.doubt
+    if metric is LATENCY and profile.unreliable_reason and matters:
+        found, reason = Verdict.INCONCLUSIVE, profile.unreliable_reason
     return _verdict(metric, profile, found, baseline=stored, budget=budget, reason=reason)
 
 

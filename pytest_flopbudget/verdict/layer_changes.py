@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.model_profile import ModelProfile
 
 
-class Kind(Enum):
+class ChangeKind(Enum):
     """What happened to a layer."""
 
     GROWN = "grown"
@@ -32,7 +32,7 @@ class Kind(Enum):
 class LayerChange:
     """How one layer's own cost differs from the baseline, in base units."""
 
-    kind: Kind
+    kind: ChangeKind
     path: str
     type: str
     before: Fraction
@@ -102,7 +102,7 @@ def _cost_changes(
         before = own.costs.get(metric.field, 0) if own else 0
         if after == before or layer.path in former:
             continue
-        kind = _direction(Fraction(after - before)) if layer.path in known else Kind.NEW
+        kind = _direction(Fraction(after - before)) if layer.path in known else ChangeKind.NEW
         yield LayerChange(
             kind=kind,
             path=layer.path,
@@ -115,7 +115,7 @@ def _cost_changes(
         if path not in profile and path not in moved:
             lost = Fraction(own.costs.get(metric.field, 0))
             yield LayerChange(
-                kind=Kind.MISSING, path=path, type=own.type, before=lost, after=Fraction(0)
+                kind=ChangeKind.MISSING, path=path, type=own.type, before=lost, after=Fraction(0)
             )
 
 
@@ -174,5 +174,5 @@ def _with_ancestors(paths: Iterable[str]) -> set[str]:
     return {"", *(above for path in paths for above in accumulate(path.split("."), "{}.{}".format))}
 
 
-def _direction(growth: Fraction) -> Kind:
-    return Kind.GROWN if growth > 0 else Kind.SHRUNK
+def _direction(growth: Fraction) -> ChangeKind:
+    return ChangeKind.GROWN if growth > 0 else ChangeKind.SHRUNK

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.profile.environment import Environment
     from pytest_flopbudget.profile.model_profile import ModelProfile, Uncounted
-    from pytest_flopbudget.settings.budget import Terms
+    from pytest_flopbudget.settings.budget import BudgetSettings
 
 NO_ENTRY = "no entry for this environment"
 
@@ -33,9 +33,9 @@ def check_same(profile: ModelProfile, baseline: Baseline) -> None:
         )
 
 
-def hidden(profile: ModelProfile, terms: Terms) -> list[Uncounted]:
+def unaccepted_operators(profile: ModelProfile, budget_settings: BudgetSettings) -> list[Uncounted]:
     """List the uncounted operators that the team has not agreed to ignore."""
-    return [u for u in profile.uncounted if u.operator not in terms.ignore_ops]
+    return [u for u in profile.uncounted if u.operator not in budget_settings.ignore_ops]
 
 
 def stored_value(
@@ -78,7 +78,7 @@ def comparable_in(
     return entry.figure(metric), ""
 
 
-def remedy_of(metric: Metric, reason: str) -> str:
+def update_options_for(metric: Metric, reason: str) -> str:
     """Return the options of pytest that make a metric comparable, or that accept its value."""
     return adding(metric) if reason == NO_ENTRY else UPDATE
 
@@ -88,15 +88,19 @@ def adding(metric: Metric) -> str:
     return f"{UPDATE} --flop-budget-metrics {metric.key}"
 
 
-def limits(metric: Metric, stored: Fraction | None, terms: Terms) -> list[Fraction]:
+def upper_limits(
+    metric: Metric, stored: Fraction | None, budget_settings: BudgetSettings
+) -> list[Fraction]:
     """List what binds a metric, in base units: the grown baseline and the ceiling of the marker."""
-    grown = None if stored is None else stored * (1 + terms.tolerance[metric.key])
-    return [limit for limit in (grown, terms.ceilings.get(metric.key)) if limit is not None]
+    grown = None if stored is None else stored * (1 + budget_settings.tolerance[metric.key])
+    return [
+        limit for limit in (grown, budget_settings.ceilings.get(metric.key)) if limit is not None
+    ]
 
 
 def latency_budget(
-    environment: Environment, baseline: Baseline | None, terms: Terms
+    environment: Environment, baseline: Baseline | None, budget_settings: BudgetSettings
 ) -> Fraction | None:
     """Find the largest latency, in milliseconds, that passes in an environment, if there is one."""
     stored = None if baseline is None else comparable_in(environment, LATENCY, baseline)[0]
-    return min(limits(LATENCY, stored, terms), default=None)
+    return min(upper_limits(LATENCY, stored, budget_settings), default=None)

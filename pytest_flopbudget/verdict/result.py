@@ -9,12 +9,12 @@ from functools import cached_property
 from pytest_flopbudget.baseline.location import TestId, title_of
 from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.profile.model_profile import ModelProfile
-from pytest_flopbudget.settings.budget import Terms
+from pytest_flopbudget.settings.budget import BudgetSettings
 from pytest_flopbudget.verdict.verdict import UPDATE, Judgement
 
 
 @dataclass(frozen=True, kw_only=True)
-class Update:
+class UpdateCommand:
     """How a user accepts what a test measured, in the terms in which this run was started."""
 
     target: str  # the node id, relative to where pytest was started
@@ -35,11 +35,11 @@ class Result:
     name: str | None  # of a budget made with `named`
     path: str  # of the baseline, relative to the budget folder
     file: str  # the same as it is shown, relative to the rootdir
-    terms: Terms
+    budget_settings: BudgetSettings
     profile: ModelProfile
     baseline: Baseline | None
     judgement: Judgement
-    update: Update
+    update: UpdateCommand
 
     @property
     def title(self) -> str:
@@ -55,7 +55,7 @@ class Result:
     def ignored(self) -> tuple[str, ...]:
         """The operators that ran uncounted, as the team agreed."""
         ran = {uncounted.operator for uncounted in self.profile.uncounted}
-        return tuple(sorted(ran & set(self.terms.ignore_ops)))
+        return tuple(sorted(ran & set(self.budget_settings.ignore_ops)))
 
     @property
     def test_file(self) -> str:
@@ -73,8 +73,10 @@ class Unjudged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What all calls of the fixture in one test came to."""
+class TestResults:
+    """The results of all calls of the fixture in one test."""
+
+    __test__ = False  # to pytest: this is no test class
 
     test: str  # the node id
     passed: bool  # set-up, call and teardown

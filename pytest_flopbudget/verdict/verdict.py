@@ -76,7 +76,7 @@ class Judgement:
         return verdict.verdict in FAILING or verdict.verdict.value in self.fail_on
 
 
-def word(
+def verdict_of(
     metric: Metric, measured: Fraction, stored: Fraction | None, budget: Fraction, slack: Fraction
 ) -> Verdict:
     """Judge one value: `budget` is the most that passes, `slack` the tolerance."""

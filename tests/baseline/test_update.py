@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flopbudget.baseline.record import Baseline, LatencyEntry
-from pytest_flopbudget.baseline.update import Change, change, updated
+from pytest_flopbudget.baseline.update import UpdateKind, update_kind, updated
 from pytest_flopbudget.baseline.writer import text_of
 from pytest_flopbudget.profile.model_profile import ModelProfile
-from pytest_flopbudget.settings.budget import Terms
+from pytest_flopbudget.settings.budget import BudgetSettings
 from tests.strategies import (
     ENVIRONMENT,
     EXACT,
@@ -21,10 +21,10 @@ from tests.strategies import (
     Costs,
     as_read,
     baseline,
+    budget_settings,
     counts,
     entry,
     profile,
-    terms,
     timed,
     uncounted,
     weighed,
@@ -32,12 +32,16 @@ from tests.strategies import (
 )
 
 KEY = ENVIRONMENT.key
-ALL = terms("params", "gflops", "latency")
+ALL = budget_settings("params", "gflops", "latency")
 TEST = "tests/test_net.py::test_net"
 
 
 def update(
-    old: Baseline | None, measured: ModelProfile, agreed: Terms = ALL, *, adds: bool = False
+    old: Baseline | None,
+    measured: ModelProfile,
+    agreed: BudgetSettings = ALL,
+    *,
+    adds: bool = False,
 ) -> Baseline:
     return updated(old, measured, agreed, TEST, adds_entry=adds)
 
@@ -53,73 +57,80 @@ def net(**changed: Costs) -> dict[str, Costs]:
 def test_a_first_baseline_holds_what_was_measured() -> None:
     new = update(None, timed(layers={"body": {"latency_ms": 60.0}}))
     assert new == with_entry(100.0, layers={"body": 60.0})
-    assert change(None, new) is Change.CREATED
+    assert update_kind(None, new) is UpdateKind.CREATED
 
 
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        (NET, Change.UNCHANGED),
-        (net(head=("Linear", 700, 70_000_001)), Change.RAISED),
-        (net(head=("Linear", 700, 69_999_999)), Change.TIGHTENED),
-        (net(head=("Linear", 701, 70_000_000)), Change.RAISED),
-        (net(head=("Linear", 699, 70_000_000)), Change.TIGHTENED),
-        (net(head=("Linear", 699, 70_000_001)), Change.RAISED),  # any figure raised is raised
-        (net(tail=("Linear", 1, 0)), Change.RAISED),
-        (net(tail=("ReLU", 0, 0)), Change.UNCHANGED),  # what costs nothing is left out
-        ({path: costs for path, costs in NET.items() if path != "head"}, Change.TIGHTENED),
+        (NET, UpdateKind.UNCHANGED),
+        (net(head=("Linear", 700, 70_000_001)), UpdateKind.RAISED),
+        (net(head=("Linear", 700, 69_999_999)), UpdateKind.TIGHTENED),
+        (net(head=("Linear", 701, 70_000_000)), UpdateKind.RAISED),
+        (net(head=("Linear", 699, 70_000_000)), UpdateKind.TIGHTENED),
+        (net(head=("Linear", 699, 70_000_001)), UpdateKind.RAISED),  # any figure raised is raised
+        (net(tail=("Linear", 1, 0)), UpdateKind.RAISED),
+        (net(tail=("ReLU", 0, 0)), UpdateKind.UNCHANGED),  # what costs nothing is left out
+        ({path: costs for path, costs in NET.items() if path != "head"}, UpdateKind.TIGHTENED),
         # the same totals, another split: one layer may cost more than before
         (
             net(stem=("Conv2d", 101, 10_000_000), head=("Linear", 699, 70_000_000)),
-            Change.RAISED,
+            UpdateKind.RAISED,
         ),
     ],
 )
-def test_an_update_says_what_it_did(spec: Mapping[str, Costs], expected: Change) -> None:
-    assert change(baseline(), update(baseline(), profile(spec))) is expected
+def test_an_update_says_what_it_did(spec: Mapping[str, Costs], expected: UpdateKind) -> None:
+    assert update_kind(baseline(), update(baseline(), profile(spec))) is expected
 
 
 @pytest.mark.parametrize(
     ("latency_ms", "expected"),
-    [(100.0, Change.UNCHANGED), (110.0, Change.RAISED), (90.0, Change.TIGHTENED)],
+    [(100.0, UpdateKind.UNCHANGED), (110.0, UpdateKind.RAISED), (90.0, UpdateKind.TIGHTENED)],
 )
-def test_a_latency_that_moved_is_raised_or_tightened(latency_ms: float, expected: Change) -> None:
+def test_a_latency_that_moved_is_raised_or_tightened(
+    latency_ms: float, expected: UpdateKind
+) -> None:
     old = with_entry(100.0)
-    assert change(old, update(old, timed(latency_ms=latency_ms))) is expected
+    assert update_kind(old, update(old, timed(latency_ms=latency_ms))) is expected
 
 
 NEUTRAL = [
     pytest.param(timed(), ALL, True, id="an entry for a new environment"),
     pytest.param(
-        profile(uncounted=(uncounted(),)), terms(ignore_ops=("shop::warp",)), False, id="ignored"
+        profile(uncounted=(uncounted(),)),
+        budget_settings(ignore_ops=("shop::warp",)),
+        False,
+        id="ignored",
     ),
     pytest.param(
         profile({"neck" if path == "head" else path: costs for path, costs in NET.items()}),
-        terms(),
+        budget_settings(),
         False,
         id="a layer renamed",
     ),
-    pytest.param(profile(net(head=("Lazy", 700, 70_000_000))), terms(), False, id="a type"),
+    pytest.param(
+        profile(net(head=("Lazy", 700, 70_000_000))), budget_settings(), False, id="a type"
+    ),
 ]
 
 
 @pytest.mark.parametrize(("measured", "agreed", "adds"), NEUTRAL)
 def test_a_change_of_no_figure_is_neither_raised_nor_tightened(
-    measured: ModelProfile, agreed: Terms, adds: bool
+    measured: ModelProfile, agreed: BudgetSettings, adds: bool
 ) -> None:
     new = update(baseline(), measured, agreed, adds=adds)
-    assert change(baseline(), new) is Change.CHANGED
+    assert update_kind(baseline(), new) is UpdateKind.CHANGED
 
 
 def test_a_figure_stored_for_the_first_time_is_not_raised() -> None:
-    old = update(None, profile(flops=None), terms("params"))
-    assert change(old, update(old, profile(), terms())) is Change.CHANGED
+    old = update(None, profile(flops=None), budget_settings("params"))
+    assert update_kind(old, update(old, profile(), budget_settings())) is UpdateKind.CHANGED
 
 
 def test_another_order_of_layers_is_a_change() -> None:
-    new = update(baseline(), profile(dict(sorted(NET.items()))), terms())
+    new = update(baseline(), profile(dict(sorted(NET.items()))), budget_settings())
     assert text_of(new) != text_of(baseline())
-    assert change(baseline(), new) is Change.CHANGED
+    assert update_kind(baseline(), new) is UpdateKind.CHANGED
 
 
 @given(data=st.data())
@@ -130,7 +141,7 @@ def test_a_second_update_changes_nothing(data: st.DataObject) -> None:
     )
     old = baseline(before)
     once = update(old, timed(after), adds=data.draw(st.booleans()))
-    assert change(once, update(once, timed(after))) is Change.UNCHANGED
+    assert update_kind(once, update(once, timed(after))) is UpdateKind.UNCHANGED
     assert text_of(update(once, timed(after))) == text_of(once)
     assert as_read(once) == once  # the total is the sum of what the layers cost
 
@@ -141,7 +152,7 @@ def test_a_second_update_changes_nothing(data: st.DataObject) -> None:
 @pytest.mark.parametrize("metric", ["params", "gflops"])
 def test_a_metric_that_was_not_asked_for_keeps_its_values(metric: str) -> None:
     grown = net(head=("Linear", 701, 70_000_001), tail=("Linear", 5, 50))
-    new = as_read(update(baseline(), profile(grown), terms(metric)))
+    new = as_read(update(baseline(), profile(grown), budget_settings(metric)))
     other = {"params": "flops", "gflops": "params"}[metric]
     assert new.total[other] == baseline().total[other]
     assert new.own["head"].costs[other] == baseline().own["head"].costs[other]
@@ -157,32 +168,34 @@ def test_what_could_not_be_counted_keeps_its_values() -> None:
 
 def test_a_layer_that_is_gone_keeps_what_was_not_measured() -> None:
     spec = {path: costs for path, costs in NET.items() if path != "stem"}
-    new = as_read(update(baseline(), profile(spec), terms("params")))
+    new = as_read(update(baseline(), profile(spec), budget_settings("params")))
     assert new.own["stem"].costs == {"params": 0, "flops": 10_000_000}
     assert list(new.own) == ["body.0", "head", "stem"]  # after those that are there
 
 
 def test_only_what_was_measured_is_stored() -> None:
-    new = update(None, profile(flops=None), terms("params"))
+    new = update(None, profile(flops=None), budget_settings("params"))
     assert new.total == {"params": 1000}
     assert {cost for own in new.own.values() for cost in own.costs} == {"params"}
 
 
 @pytest.mark.parametrize(("metrics", "expected"), [(EXACT, 100.0), (("latency",), 200.0)])
 def test_latency_is_updated_only_if_asked_for(metrics: tuple[str, ...], expected: float) -> None:
-    new = update(with_entry(100.0), timed(latency_ms=200.0), terms(*metrics))
+    new = update(with_entry(100.0), timed(latency_ms=200.0), budget_settings(*metrics))
     assert new.latency[KEY].times == {"total_ms": expected}
 
 
 def test_an_update_of_latency_alone_keeps_the_costs() -> None:
-    new = update(with_entry(100.0), timed(net(head=("Linear", 1, 1)), 200.0), terms("latency"))
+    new = update(
+        with_entry(100.0), timed(net(head=("Linear", 1, 1)), 200.0), budget_settings("latency")
+    )
     assert (new.total, new.own) == (baseline().total, baseline().own)
 
 
 def test_ignored_operators_are_kept_where_nothing_was_counted() -> None:
     old = baseline(ignored=("shop::warp",))
     measured = profile(flops=None)  # as `--flop-budget-metrics params` measures
-    assert update(old, measured, terms("params", ignore_ops=("shop::warp",))).ignored == (
+    assert update(old, measured, budget_settings("params", ignore_ops=("shop::warp",))).ignored == (
         "shop::warp",
     )
 
@@ -190,7 +203,7 @@ def test_ignored_operators_are_kept_where_nothing_was_counted() -> None:
 def test_who_counted_is_kept_where_nothing_was_counted() -> None:
     old = baseline(engine="thop", counter="thop 0.1.1")
     measured = profile(flops=None, engine="thop", counter="ultralytics-thop 2.0")
-    assert update(old, measured, terms("params")).counter == "thop 0.1.1"
+    assert update(old, measured, budget_settings("params")).counter == "thop 0.1.1"
 
 
 # ---------------------------------------------------------------------------- the layers
@@ -229,7 +242,7 @@ def test_training_figures_are_stored_beside_the_total() -> None:
 )
 def test_a_baseline_of_something_else_is_started_anew(changed: dict[str, Any]) -> None:
     old = with_entry(layers={"gone": 9.0})
-    new = update(old, profile(flops=None, **changed), terms("params"))
+    new = update(old, profile(flops=None, **changed), budget_settings("params"))
     assert new.total == {"params": 1000}
     assert new.latency == {}
     assert all(getattr(new, name) == value for name, value in changed.items())
@@ -242,7 +255,7 @@ def test_the_head_tells_what_was_profiled() -> None:
 
 def test_ignored_operators_are_those_that_ran() -> None:
     measured = profile(uncounted=(uncounted("b::b"), uncounted("a::a"), uncounted("a::a", "stem")))
-    agreed = terms(ignore_ops=("c::c", "b::b", "a::a"))
+    agreed = budget_settings(ignore_ops=("c::c", "b::b", "a::a"))
     assert update(None, measured, agreed).ignored == ("a::a", "b::b")
     assert update(baseline(ignored=("c::c",)), profile(), agreed).ignored == ()
 
@@ -269,7 +282,7 @@ def test_an_entry_is_refreshed_if_it_moved_by_more_than_a_third_of_its_tolerance
     old: float, tolerance: str, measured: float, refreshed: bool
 ) -> None:
     share = Fraction(tolerance.removesuffix("%")) / 100
-    agreed = terms("latency").with_tolerance({"latency": share})
+    agreed = budget_settings("latency").with_tolerance({"latency": share})
     new = update(with_entry(old), timed(latency_ms=measured), agreed)
     assert new.latency[KEY].times["total_ms"] == (measured if refreshed else old)
 
@@ -334,7 +347,7 @@ def test_an_entry_that_is_added_has_its_place_by_its_name() -> None:
 def test_an_entry_tells_the_count_that_is_stored() -> None:
     grown = net(head=("Linear", 700, 90_000_000))
     assert update(with_entry(), timed(grown)).latency[KEY].flops == 120_000_000
-    alone = update(with_entry(), timed(grown, 200.0, flops=None), terms("latency"))
+    alone = update(with_entry(), timed(grown, 200.0, flops=None), budget_settings("latency"))
     assert alone.latency[KEY].flops == 100_000_000
 
 
@@ -358,8 +371,8 @@ def test_what_was_not_timed_keeps_its_entry() -> None:
 # ---------------------------------------------------------------------------- memory beside it
 
 
-WEIGHED = terms("memory")
-BOTH = terms("latency", "memory")
+WEIGHED = budget_settings("memory")
+BOTH = budget_settings("latency", "memory")
 
 
 def both(latency_ms: float, memory_bytes: int, **more: Any) -> ModelProfile:
@@ -415,7 +428,7 @@ def test_what_was_not_measured_keeps_its_figure() -> None:
     assert update(old, weighed(900), WEIGHED).latency[KEY] == replace(
         old.latency[KEY], memory_bytes=900
     )
-    assert update(old, timed(latency_ms=200.0), terms("latency")).latency[KEY] == entry(
+    assert update(old, timed(latency_ms=200.0), budget_settings("latency")).latency[KEY] == entry(
         200.0, memory_bytes=600
     )
 
@@ -431,13 +444,15 @@ def test_a_figure_of_another_torch_or_count_does_not_stand_beside_a_new_one(
 
 @pytest.mark.parametrize(
     ("after", "expected"),
-    [(1100, Change.RAISED), (900, Change.TIGHTENED), (1000, Change.UNCHANGED)],
+    [(1100, UpdateKind.RAISED), (900, UpdateKind.TIGHTENED), (1000, UpdateKind.UNCHANGED)],
 )
-def test_memory_makes_a_change(after: int, expected: Change) -> None:
+def test_memory_makes_a_change(after: int, expected: UpdateKind) -> None:
     old = as_read(with_entry(memory_bytes=1000))
-    assert change(old, as_read(update(old, weighed(after), WEIGHED))) is expected
+    assert update_kind(old, as_read(update(old, weighed(after), WEIGHED))) is expected
 
 
 def test_memory_is_stored_where_the_latency_is_doubtful() -> None:
-    new = update(with_entry(100.0, memory_bytes=600), both(300.0, 900, doubt="busy"), BOTH)
+    new = update(
+        with_entry(100.0, memory_bytes=600), both(300.0, 900, unreliable_reason="busy"), BOTH
+    )
     assert new.latency[KEY] == entry(100.0, memory_bytes=900)

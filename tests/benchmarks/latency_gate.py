@@ -32,8 +32,8 @@ from pytest_flopbudget.baseline import reader, writer
 from pytest_flopbudget.baseline.update import updated
 from pytest_flopbudget.measure.pipeline import measure
 from pytest_flopbudget.measure.timing import latency
-from pytest_flopbudget.settings.budget import Terms
-from pytest_flopbudget.settings.measuring import Purpose
+from pytest_flopbudget.settings.budget import BudgetSettings
+from pytest_flopbudget.settings.measuring import LatencyGoal
 from pytest_flopbudget.verdict.judge_model import judge
 from pytest_flopbudget.verdict.limits import latency_budget
 
@@ -133,7 +133,7 @@ def _exists(file: Path | None) -> bool:
 def warm_up() -> None:
     """Let this process import what the first profile imports, so that no child has to."""
     for make in MODELS.values():
-        measure(*make(0), None, Terms().plan)
+        measure(*make(0), None, BudgetSettings().measure_settings)
 
 
 def missing(
@@ -145,8 +145,8 @@ def missing(
     for name in MODELS:
         while len(stored[name]) < asked.baselines:
             row = in_child(store, name)
-            if row["doubt"]:  # an update stores nothing then, and says so
-                print(f"no baseline: {row['doubt']}")
+            if row["unreliable_reason"]:  # an update stores nothing then, and says so
+                print(f"no baseline: {row['unreliable_reason']}")
                 continue
             stored[name].append(row)
             yield row
@@ -183,13 +183,13 @@ def in_child(run: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
 
 def store(name: str) -> dict[str, Any]:
     """Measure a model as `--update-budgets` does, and return the text of its baseline."""
-    terms = Terms(metrics=("latency",))
-    profile, sample = profiled(name, 0, terms, Purpose(stored=True))
-    baseline = updated(None, profile, terms, f"test_{name}.py::test", adds_entry=True)
+    budget_settings = BudgetSettings(metrics=("latency",))
+    profile, sample = profiled(name, 0, budget_settings, LatencyGoal(stored=True))
+    baseline = updated(None, profile, budget_settings, f"test_{name}.py::test", adds_entry=True)
     return {
         "kind": "baseline",
         "model": name,
-        "doubt": profile.doubt,
+        "unreliable_reason": profile.unreliable_reason,
         "text": writer.text_of(baseline),
         "ms": profile.latency_ms,
         "sample": statistics(sample),
@@ -199,19 +199,19 @@ def store(name: str) -> dict[str, Any]:
 def judged(name: str, case: Case, text: str) -> dict[str, Any]:
     """Measure a model as `--flop-budget` does, and judge it."""
     tolerance = {"latency": Fraction(case.tolerance.rstrip("%")) / 100}
-    terms = Terms(metrics=("latency",)).with_tolerance(tolerance)
+    budget_settings = BudgetSettings(metrics=("latency",)).with_tolerance(tolerance)
     baseline = reader.parse(text, name)
     start = time.monotonic()
-    purpose = Purpose(budget_ms=lambda where: latency_budget(where, baseline, terms))
-    profile, sample = profiled(name, case.extra, terms, purpose)
+    goal = LatencyGoal(budget_ms=lambda where: latency_budget(where, baseline, budget_settings))
+    profile, sample = profiled(name, case.extra, budget_settings, goal)
     return {
         "kind": "run",
         "model": name,
         "case": case.name,
-        "verdict": judge(profile, baseline, terms).metrics[0].verdict.value,
+        "verdict": judge(profile, baseline, budget_settings).metrics[0].verdict.value,
         "change": profile.latency_ms / stored_ms(baseline) - 1,
         "rounds": profile.rounds,
-        "undisturbed": profile.undisturbed_rounds,
+        "uncontended": profile.uncontended_rounds,
         "seconds": time.monotonic() - start,
         "load": os.getloadavg()[0],
         "sample": statistics(sample),
@@ -219,7 +219,7 @@ def judged(name: str, case: Case, text: str) -> dict[str, Any]:
 
 
 def profiled(
-    name: str, extra: int, terms: Terms, purpose: Purpose
+    name: str, extra: int, budget_settings: BudgetSettings, goal: LatencyGoal
 ) -> tuple[ModelProfile, list[float]]:
     """Profile a model, and return the times of its rounds in ms as well, 20 of them at least."""
     model, example = MODELS[name](extra)
@@ -234,7 +234,7 @@ def profiled(
         return sample
 
     latency.sampled = spy
-    return measure(model, example, None, terms.plan, purpose), taken
+    return measure(model, example, None, budget_settings.measure_settings, goal), taken
 
 
 def statistics(sample: list[float]) -> dict[str, float]:

@@ -13,11 +13,11 @@ from pytest_flopbudget import serialization
 from pytest_flopbudget.baseline import store
 from pytest_flopbudget.baseline.update import updated
 from pytest_flopbudget.baseline.writer import text_of
-from pytest_flopbudget.plugin.collection import Collected
+from pytest_flopbudget.plugin.collection import CollectedTests
 from pytest_flopbudget.plugin.session import ATTRIBUTE, Session
 from pytest_flopbudget.verdict.judge_model import judge_ceilings
-from pytest_flopbudget.verdict.result import Outcome
-from tests.strategies import profile, result, settings, terms
+from pytest_flopbudget.verdict.result import TestResults
+from tests.strategies import budget_settings, profile, result, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ class Runs:
         nowhere: Any = SimpleNamespace(
             rootpath=self.directory, args=[], getoption=lambda *_, **__: None
         )
-        session = Session(asked, Collected(nowhere))
+        session = Session(asked, CollectedTests(nowhere))
         for report in self._reports[state]:
             session.pytest_runtest_logreport(report)
         ended: Any = SimpleNamespace(exitstatus=0, config=Mock())
@@ -111,7 +111,7 @@ def _path(number: int) -> str:
 def _texts(state: int) -> dict[str, bytes]:
     """Make the files of a state."""
     new = (
-        (n, updated(None, _measured(n, state), terms(), _test(n), adds_entry=False))
+        (n, updated(None, _measured(n, state), budget_settings(), _test(n), adds_entry=False))
         for n in range(BUDGETS)
     )
     return {_path(number): text_of(baseline).encode() for number, baseline in new}
@@ -133,7 +133,7 @@ def _outcome(number: int, state: int) -> Any:
         test=_test(number),
         path=path,
         file=f"budgets/{path}",
-        judgement=judge_ceilings(measured, terms()),
+        judgement=judge_ceilings(measured, budget_settings()),
     )
-    outcome = Outcome(test=one.test, passed=True, acceptable=True, results=(one,), unjudged=())
+    outcome = TestResults(test=one.test, passed=True, acceptable=True, results=(one,), unjudged=())
     return serialization.encode(outcome)

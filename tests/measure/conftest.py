@@ -6,14 +6,14 @@ import pytest
 
 
 @pytest.fixture
-def undisturbed_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def exclusive_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no other process that times a model."""
     free = nullcontext(enter_result=True)
-    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.alone", lambda: free)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.exclusive_timing", lambda: free)
 
 
 @pytest.fixture
-def brief_timing(monkeypatch: pytest.MonkeyPatch, undisturbed_by_others: None) -> None:
+def brief_timing(monkeypatch: pytest.MonkeyPatch, exclusive_at_once: None) -> None:
     """Time one call of a warm-up, one round, and one for the layers."""
     monkeypatch.setattr(
         "pytest_flopbudget.measure.timing.noise.gc.collect", lambda *_: 0

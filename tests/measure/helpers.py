@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.call import Call, set_mode
+from pytest_flopbudget.measure.call import ModelCall, set_mode
 from pytest_flopbudget.measure.counting.dispatch_engine import count_in
-from pytest_flopbudget.measure.isolation.model_state import ModelState, kept
+from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
 from pytest_flopbudget.measure.layers import Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_flopbudget.measure.counting.flop_count import Count
+    from pytest_flopbudget.measure.counting.flop_count import FlopCount
     from pytest_flopbudget.profile.model_profile import ModelProfile
 
 
@@ -64,13 +64,13 @@ def counted_in(
     kwargs: dict[str, Any] | None = None,
     *,
     training: bool = False,
-) -> Count:
+) -> FlopCount:
     """Count one call in this world and in no other."""
     layers = Layers(model)
-    call = Call.of(model, args, kwargs, training=training)
-    with kept(model):
+    call = ModelCall.of(model, args, kwargs, training=training)
+    with restored_after(model):
         set_mode(model, training=training)
-        return count_in(world, model, layers, ModelState(model), call)
+        return count_in(world, model, layers, SavedState(model), call)
 
 
 class Product(torch.autograd.Function):

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import MeasureError, SettingsError
-from pytest_flopbudget.measure.call import Call, set_mode
+from pytest_flopbudget.measure.call import ModelCall, set_mode
 from tests.measure.helpers import Fn, mlp, x
 
 pytestmark = pytest.mark.usefixtures("brief_timing")
@@ -23,7 +23,7 @@ Pair = namedtuple("Pair", "a b")
 
 
 def described(*args: Any, **kwargs: Any) -> tuple[str, ...]:
-    return Call(args, kwargs, training=False).describe()
+    return ModelCall(args, kwargs, training=False).describe()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_model_without_inputs() -> None:
 
 
 def test_tensors_anywhere_in_the_inputs() -> None:
-    call = Call((x(1), [x(2), {"a": (x(3), "b")}], Pair(x(4), 1)), {"c": x(5)}, training=False)
+    call = ModelCall((x(1), [x(2), {"a": (x(3), "b")}], Pair(x(4), 1)), {"c": x(5)}, training=False)
     assert [t.numel() for t in call.tensors()] == [1, 2, 3, 4, 5]
     doubled = call.mapped(lambda t: torch.cat((t, t)))
     assert [t.numel() for t in doubled.tensors()] == [2, 4, 6, 8, 10]

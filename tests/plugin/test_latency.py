@@ -297,7 +297,7 @@ def test_latency_alone_without_a_baseline(project: Project, run: str) -> None:
 # What cannot be told from noise.
 
 BUSY = re.compile(
-    r"latency: 1 of 1 inconclusive \(the machine was busy: 0 of \d+ rounds ran undisturbed\)"
+    r"latency: 1 of 1 inconclusive \(the machine was busy: 0 of \d+ rounds were uncontended\)"
 )
 
 
@@ -367,9 +367,12 @@ def test_a_ceiling_on_a_busy_machine(busy: Project) -> None:
 def test_the_report_has_the_statistics(timed: Project) -> None:
     (budget,) = timed.report()["budgets"]
     assert budget["metrics"]["latency"]["measured"] == 2
-    found = {key: budget[key] for key in ("latency_ms", "latency_median_ms", "rounds", "doubt")}
-    assert found == {"latency_ms": 2, "latency_median_ms": 2, "rounds": 5, "doubt": ""}
-    assert (budget["latency_spread_ms"], budget["undisturbed_rounds"]) == (0, 5)
+    found = {
+        key: budget[key]
+        for key in ("latency_ms", "latency_median_ms", "rounds", "unreliable_reason")
+    }
+    assert found == {"latency_ms": 2, "latency_median_ms": 2, "rounds": 5, "unreliable_reason": ""}
+    assert (budget["latency_spread_ms"], budget["uncontended_rounds"]) == (0, 5)
 
 
 def test_what_is_proposed_is_measured_as_well_as_what_is_stored(timed: Project) -> None:

@@ -14,7 +14,7 @@ from pytest_flopbudget.baseline.reader import parse
 from pytest_flopbudget.baseline.update import updated
 from pytest_flopbudget.baseline.writer import text_of
 from tests.plugin.project import Project, failure_of, sentence
-from tests.strategies import ENVIRONMENT, terms, timed
+from tests.strategies import ENVIRONMENT, budget_settings, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +176,7 @@ def stored(latency: dict[object, float], old: Baseline | None = None) -> Baselin
     layers = {path: {"latency_ms": 10.0} for path in ("stem", "head")}
     for environment, time_ms in latency.items():
         profile = timed(latency_ms=time_ms, environment=environment, layers=layers)
-        agreed = terms("params", "gflops", "latency")
+        agreed = budget_settings("params", "gflops", "latency")
         old = updated(old, profile, agreed, "test_net.py::test_net", adds_entry=True)
     assert old is not None
     return old

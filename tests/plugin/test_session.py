@@ -10,11 +10,11 @@ from unittest.mock import Mock
 import pytest
 
 from pytest_flopbudget import serialization
-from pytest_flopbudget.plugin.collection import Collected
+from pytest_flopbudget.plugin.collection import CollectedTests
 from pytest_flopbudget.plugin.session import ATTRIBUTE, Session
 from pytest_flopbudget.verdict.judge_model import judge_ceilings
-from pytest_flopbudget.verdict.result import Outcome
-from tests.strategies import profile, result, settings, terms
+from pytest_flopbudget.verdict.result import TestResults
+from tests.strategies import budget_settings, profile, result, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,10 @@ FILE = "tests/test_net/test_net.yaml"
 
 def report(*, passed: bool, worker: str = "") -> Any:
     """Make the last report of a test, as it arrives."""
-    one = result(profile(), None, judgement=judge_ceilings(profile(), terms()))
-    outcome = Outcome(test=one.test, passed=passed, acceptable=passed, results=(one,), unjudged=())
+    one = result(profile(), None, judgement=judge_ceilings(profile(), budget_settings()))
+    outcome = TestResults(
+        test=one.test, passed=passed, acceptable=passed, results=(one,), unjudged=()
+    )
     place = ("tests/test_net.py", 0, "test_net")
     return SimpleNamespace(
         **{ATTRIBUTE: serialization.encode(outcome)}, worker_id=worker, location=place
@@ -35,7 +37,7 @@ def report(*, passed: bool, worker: str = "") -> Any:
 def written(directory: Path, *reports: Any) -> bool:
     """End a run with these reports, and tell whether it wrote the baseline."""
     config: Any = SimpleNamespace(rootpath=directory, args=[], getoption=lambda *_, **__: None)
-    session = Session(settings(update=True, directory=directory), Collected(config))
+    session = Session(settings(update=True, directory=directory), CollectedTests(config))
     for one in reports:
         session.pytest_runtest_logreport(one)
     ended: Any = SimpleNamespace(exitstatus=pytest.ExitCode.OK, config=Mock())

@@ -3,19 +3,21 @@
 from fractions import Fraction
 
 from pytest_flopbudget.base_commit.comparison import Base
-from pytest_flopbudget.base_commit.increases import Kind, Raise
-from pytest_flopbudget.report.base_diff import raise_lines
+from pytest_flopbudget.base_commit.increases import Increase, IncreaseKind
+from pytest_flopbudget.report.base_diff import increase_lines
 
 COMMIT = "0123456789abcdef"
 
 
-def raised(name: str, before: int, after: int, metric: str = "gflops", **more: object) -> Raise:
+def raised(name: str, before: int, after: int, metric: str = "gflops", **more: object) -> Increase:
     values = {"before": Fraction(before), "after": Fraction(after)}
-    return Raise(file=f"tests/{name}.yaml", kind=Kind.RAISED, metric=metric, **values, **more)
+    return Increase(
+        file=f"tests/{name}.yaml", kind=IncreaseKind.RAISED, metric=metric, **values, **more
+    )
 
 
-def lines(*changes: Raise, errors: tuple[str, ...] = ()) -> list[str]:
-    return list(raise_lines(Base(ref="main", commit=COMMIT, raises=changes, errors=errors)))
+def lines(*changes: Increase, errors: tuple[str, ...] = ()) -> list[str]:
+    return list(increase_lines(Base(ref="main", commit=COMMIT, increases=changes, errors=errors)))
 
 
 def test_the_largest_growth_is_first() -> None:
@@ -43,18 +45,18 @@ def test_layers_and_environments_are_named() -> None:
 
 def test_every_kind_has_its_line() -> None:
     changes = [
-        Raise(file="a.yaml", kind=Kind.DELETED),
-        Raise(file="b.yaml", kind=Kind.UNLIMITED, metric="gflops"),
-        Raise(file="c.yaml", kind=Kind.ENVIRONMENT, where="cpu, Xeon"),
-        Raise(file="d.yaml", kind=Kind.IGNORED, where="shop::nms"),
-        Raise(file="e.yaml", kind=Kind.OTHERWISE, where="inputs"),
+        Increase(file="a.yaml", kind=IncreaseKind.DELETED),
+        Increase(file="b.yaml", kind=IncreaseKind.UNLIMITED, metric="gflops"),
+        Increase(file="c.yaml", kind=IncreaseKind.ENVIRONMENT, where="cpu, Xeon"),
+        Increase(file="d.yaml", kind=IncreaseKind.IGNORED, where="shop::nms"),
+        Increase(file="e.yaml", kind=IncreaseKind.INCOMPARABLE, where="inputs"),
     ]
     assert [line.partition(": ")[2] for line in lines(*changes)] == [
         "deletes 1 budget: a",
         "no longer limits all metrics of 1 budget: b GFLOPs",
         "removes environments of 1 budget: c cpu, Xeon",
         "ignores more operators in 1 budget: d shop::nms",
-        "measures otherwise 1 budget: e inputs",
+        "changes what is measured in 1 budget: e inputs",
     ]
 
 
@@ -68,6 +70,6 @@ def test_nothing_raised_and_nothing_compared() -> None:
     assert lines() == ["against `main` (0123456789): raises no budget"]
     assert lines(errors=("b.yaml:1: bad",))[1:] == ["  not compared: b.yaml:1: bad"]
     absent = Base(ref="ma\nin", errors=("the commit is not here\n\nhint: fetch it",))
-    assert list(raise_lines(absent)) == [
+    assert list(increase_lines(absent)) == [
         r"against `ma\nin`: not compared: the commit is not here - hint: fetch it"
     ]

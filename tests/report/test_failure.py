@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, PARAMS, Metric
 from pytest_flopbudget.report.failure import failure_lines
-from pytest_flopbudget.report.sentences import pair, sentence
+from pytest_flopbudget.report.sentences import format_pair, sentence
 from pytest_flopbudget.verdict.result import Result
 from tests.report.invariants import assert_is_table, assert_reads_well
 from tests.strategies import (
@@ -18,10 +18,10 @@ from tests.strategies import (
     NET,
     Costs,
     baseline,
+    budget_settings,
     counts,
     profile,
     result,
-    terms,
     timed,
     tolerating,
     uncounted,
@@ -29,7 +29,7 @@ from tests.strategies import (
     with_entry,
 )
 
-ALL = terms("params", "gflops", "latency")
+ALL = budget_settings("params", "gflops", "latency")
 ACCEPT = [
     "hint: if the change is meant, accept it and commit:",
     "        pytest --update-budgets tests/test_net.py::test_net",
@@ -69,7 +69,7 @@ def test_growth() -> None:
 
 def test_memory() -> None:
     known = with_entry(memory_bytes=1_000_000)
-    failed = result(weighed(1_050_001), known, terms("params", "memory"))
+    failed = result(weighed(1_050_001), known, budget_settings("params", "memory"))
     assert failure_lines(failed) == [
         "`Net` exceeds its budget: memory +5.0 %",
         "",
@@ -166,7 +166,7 @@ def test_an_uncounted_operator() -> None:
 
 def test_a_layer_without_a_rule_of_thop() -> None:
     measured = profile(uncounted=(uncounted("layer:Embedding", "head"),), engine="thop")
-    failed = result(measured, baseline(engine="thop"), terms("gflops"))
+    failed = result(measured, baseline(engine="thop"), budget_settings("gflops"))
     assert hint(failed) == (
         'hint: count it with engine="dispatch"\n'
         "      or agree not to count it: add `layer:Embedding` to `flop_budget_ignore_ops`"
@@ -174,7 +174,7 @@ def test_a_layer_without_a_rule_of_thop() -> None:
 
 
 def test_a_ceiling_cannot_be_accepted_by_an_update() -> None:
-    agreed = terms(ceilings={"params": Fraction(900), "gflops": Fraction(10**7)})
+    agreed = budget_settings(ceilings={"params": Fraction(900), "gflops": Fraction(10**7)})
     failed = result(profile(net(head=("Linear", 701, 70_000_001))), baseline(), agreed)
     assert hint(failed) == (
         "hint: an update cannot accept this: raise `max_params`, `max_gflops` of the marker if the "
@@ -183,20 +183,20 @@ def test_a_ceiling_cannot_be_accepted_by_an_update() -> None:
 
 
 def test_a_ceiling_of_latency_is_called_as_in_the_marker() -> None:
-    agreed = terms("latency", ceilings={"latency": Fraction(50)})
+    agreed = budget_settings("latency", ceilings={"latency": Fraction(50)})
     failed = result(timed(), with_entry(), agreed)
     assert "raise `max_latency_ms` of the marker" in hint(failed)
 
 
 def test_a_ceiling_without_a_baseline_says_what_is_allowed() -> None:
-    failed = result(profile(), None, terms("params", ceilings={"params": Fraction(900)}))
+    failed = result(profile(), None, budget_settings("params", ceilings={"params": Fraction(900)}))
     assert sentence(failed) == "`Net` exceeds its budget: params 1,000, allowed 900"
 
 
 @pytest.mark.parametrize("params", [600, 700])
 def test_over_a_ceiling_is_not_said_as_a_saving_against_the_baseline(params: int) -> None:
     measured = profile(net(head=("Linear", params, 70_000_000)))
-    failed = result(measured, baseline(), terms(ceilings={"params": Fraction(800)}))
+    failed = result(measured, baseline(), budget_settings(ceilings={"params": Fraction(800)}))
     assert sentence(failed).startswith(
         f"`Net` exceeds its budget: params {300 + params:,}, allowed 800"
     )
@@ -219,7 +219,7 @@ def test_renamed_layers_are_named_when_something_else_grew() -> None:
 def test_long_lists_are_cut() -> None:
     before = {f"{i:02}": ("Linear", 10, 0) for i in range(12)}
     after = {path: ("Linear", 11 + int(path), 0) for path in before}
-    lines = failure_lines(result(profile(after), baseline(before), terms("params")))
+    lines = failure_lines(result(profile(after), baseline(before), budget_settings("params")))
     at = lines.index("params: 12 layers changed, by own params:")
     assert lines[at + 1].split() == ["11", "Linear", "+12", "15", "%", "10", "->", "22"]
     assert lines[at + 9] == "  ... and 4 more"
@@ -231,14 +231,18 @@ def test_long_lists_are_cut() -> None:
 def test_improved_as_a_failure() -> None:
     less = net(head=("Linear", 600, 70_000_000))
     failed = result(
-        profile(less), baseline(), terms("params", each_layer=False, fail_on=("improved",))
+        profile(less),
+        baseline(),
+        budget_settings("params", each_layer=False, fail_on=("improved",)),
     )
     assert sentence(failed) == "`Net` improved: params -10.0 %"
 
 
 def test_what_improved_is_named_without_what_fails_otherwise() -> None:
     less = net(head=("Linear", 600, 70_000_000))
-    agreed = terms("params", "latency", each_layer=False, fail_on=("improved", "not_compared"))
+    agreed = budget_settings(
+        "params", "latency", each_layer=False, fail_on=("improved", "not_compared")
+    )
     failed = result(timed(less), baseline(), agreed)
     assert [v.metric for v in failed.judgement.failing] == ["params", "latency"]
     assert sentence(failed) == "`Net` improved: params -10.0 %"
@@ -256,7 +260,9 @@ def test_not_compared_as_a_failure_says_why() -> None:
 
 NOT_ENTERED = result(timed(), baseline(), replace(ALL, fail_on=("not_compared",)))
 WORSE_AND_BETTER = result(
-    profile(net(head=("Linear", 600, 90_000_000))), baseline(), terms(fail_on=("improved",))
+    profile(net(head=("Linear", 600, 90_000_000))),
+    baseline(),
+    budget_settings(fail_on=("improved",)),
 )
 EXCEEDED_AND_UNCOUNTED = result(
     profile(net(head=("Linear", 701, 70_000_000)), uncounted=(uncounted(),)), baseline()
@@ -307,13 +313,13 @@ def test_two_values_are_told_apart(
     if texts == ("10.00", "10.00"):
         texts = ("9.999", "10")
     values = [None if value is None else Fraction(value) for value in (one, other)]
-    assert pair(metric, values[0], values[1]) == texts
+    assert format_pair(metric, values[0], values[1]) == texts
 
 
 @given(one=counts(), other=counts(), metric=st.sampled_from([PARAMS, GFLOPS]))
 def test_different_counts_never_look_alike(one: int, other: int, metric: Metric) -> None:
     assume(one != other)
-    texts = pair(metric, Fraction(one), Fraction(other))
+    texts = format_pair(metric, Fraction(one), Fraction(other))
     assert texts[0] != texts[1]
 
 

@@ -13,18 +13,18 @@ from tests.strategies import (
     FILE,
     NET,
     baseline,
+    budget_settings,
     profile,
     result,
     results,
     run,
-    terms,
     timed,
     uncounted,
     weighed,
     with_entry,
 )
 
-ALL = terms("params", "gflops", "latency")
+ALL = budget_settings("params", "gflops", "latency")
 
 
 def report(*found: Result, **more: Any) -> Any:
@@ -41,8 +41,8 @@ def test_the_report_of_a_run() -> None:
 
 
 def test_settings_are_plain_values() -> None:
-    agreed = terms(ignore_ops=("a::a",), fail_on=("stale",), device="cuda:1", threads=2)
-    assert report(terms=agreed)["settings"] == {
+    agreed = budget_settings(ignore_ops=("a::a",), fail_on=("stale",), device="cuda:1", threads=2)
+    assert report(budget_settings=agreed)["settings"] == {
         "judge": True,
         "update": False,
         "directory": "budgets",
@@ -72,7 +72,7 @@ def test_a_budget_says_which_it_is_and_how_it_went() -> None:
 def test_memory_is_in_mb_and_that_of_layers_in_bytes() -> None:
     measured = weighed(1_040_000, layers={"stem": {"memory_bytes": 8192}})
     known = with_entry(memory_bytes=1_000_000)
-    budget = report(result(measured, known, terms("memory")))["budgets"][0]
+    budget = report(result(measured, known, budget_settings("memory")))["budgets"][0]
     assert budget["metrics"]["memory"] == {
         "measured": 1.04,
         "baseline": 1,
@@ -156,7 +156,7 @@ def test_layers_have_their_verdicts() -> None:
 
 def test_ignored_and_uncounted_operators_are_told_apart() -> None:
     ran = profile(uncounted=(uncounted("a::a"), uncounted("b::b")))
-    budget = report(result(ran, baseline(), terms(ignore_ops=("a::a",))))["budgets"][0]
+    budget = report(result(ran, baseline(), budget_settings(ignore_ops=("a::a",))))["budgets"][0]
     assert budget["ignored"] == ["a::a"]
     assert [found["operator"] for found in budget["uncounted"]] == ["a::a", "b::b"]
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from pytest_flopbudget.baseline.record import Baseline
-from pytest_flopbudget.baseline.update import Change
+from pytest_flopbudget.baseline.update import UpdateKind
 from pytest_flopbudget.report.run_summary import outcome_lines, stale_lines
 from pytest_flopbudget.report.terminal import budget_lines, change_lines, table_lines
 from pytest_flopbudget.verdict.result import Result
@@ -15,17 +15,17 @@ from tests.strategies import (
     FILE,
     NET,
     baseline,
+    budget_settings,
     profile,
     result,
     settings,
-    terms,
     timed,
     uncounted,
     weighed,
     with_entry,
 )
 
-ALL = terms("params", "gflops", "latency")
+ALL = budget_settings("params", "gflops", "latency")
 PASSED = result(profile(), baseline(), test="tests/test_net.py::test_small")
 GROWN = result(
     profile({**NET, "head": ("Linear", 900, 90_000_000)}),
@@ -121,7 +121,7 @@ def test_each_reason_is_said_once() -> None:
     )
 
 
-MEMORY = terms("memory")
+MEMORY = budget_settings("memory")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_an_entry_that_is_out_of_date_comes_with_the_command(known: object) -> N
 
 def test_ignored_operators_stay_visible() -> None:
     ran = profile(uncounted=(uncounted("b::b"), uncounted("a::a"), uncounted("a::a", "stem")))
-    agreed = result(ran, baseline(), terms(ignore_ops=("a::a", "b::b", "c::c")))
+    agreed = result(ran, baseline(), budget_settings(ignore_ops=("a::a", "b::b", "c::c")))
     for update in (True, False):
         lines = list(outcome_lines(settings(update=update), [agreed]))
         assert "ignored by agreement in test_net: a::a, b::b" in lines
@@ -174,11 +174,11 @@ def test_an_update_does_not_complain_of_what_it_did_not_compare() -> None:
     ("done", "lines"),
     [
         ([], ["baselines: none"]),
-        ([Change.UNCHANGED, Change.UNCHANGED], ["baselines: 2 unchanged"]),
-        ([Change.CREATED], ["baselines: 1 created", f"  created {FILE}"]),
-        ([Change.TIGHTENED], ["baselines: 1 tightened", f"  tightened {FILE}"]),
+        ([UpdateKind.UNCHANGED, UpdateKind.UNCHANGED], ["baselines: 2 unchanged"]),
+        ([UpdateKind.CREATED], ["baselines: 1 created", f"  created {FILE}"]),
+        ([UpdateKind.TIGHTENED], ["baselines: 1 tightened", f"  tightened {FILE}"]),
         (
-            [Change.RAISED, Change.UNCHANGED, Change.CREATED],
+            [UpdateKind.RAISED, UpdateKind.UNCHANGED, UpdateKind.CREATED],
             [
                 "baselines: 1 created, 1 raised, 1 unchanged",
                 f"  raised {FILE}: params +20.0 %, GFLOPs +20.0 %",
@@ -187,13 +187,13 @@ def test_an_update_does_not_complain_of_what_it_did_not_compare() -> None:
         ),
     ],
 )
-def test_an_update_says_what_it_did(done: list[Change], lines: list[str]) -> None:
+def test_an_update_says_what_it_did(done: list[UpdateKind], lines: list[str]) -> None:
     assert list(change_lines([(GROWN, change) for change in done], [])) == lines
 
 
 def test_a_raise_of_layers_alone_is_said() -> None:
     moved = {**NET, "stem": ("Conv2d", 101, 10_000_000), "head": ("Linear", 699, 70_000_000)}
-    (_, line) = change_lines([(result(profile(moved), baseline()), Change.RAISED)], [])
+    (_, line) = change_lines([(result(profile(moved), baseline()), UpdateKind.RAISED)], [])
     assert line == f"  raised {FILE}: `stem` params +1"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_flopbudget.errors import SettingsError
-from pytest_flopbudget.settings.budget import ARGUMENTS, Terms, apply, parse_arguments
+from pytest_flopbudget.settings.budget import ARGUMENTS, BudgetSettings, apply, parse_arguments
 
 NAMES = ", ".join(f"`{name}`" for name in ARGUMENTS)
 WHERE = "marker `flop_budget`"
@@ -23,24 +23,36 @@ def error_of(*args: Any, **arguments: Any) -> SettingsError:
 
 
 def test_the_defaults() -> None:
-    terms = Terms()
-    assert terms.metrics == ("params", "gflops", "latency")
-    assert terms.tolerance == {
+    budget_settings = BudgetSettings()
+    assert budget_settings.metrics == ("params", "gflops", "latency")
+    assert budget_settings.tolerance == {
         "params": 0,
         "gflops": 0,
         "latency": Fraction(1, 4),
         "memory": Fraction(1, 20),
     }
-    assert (terms.engine, terms.mode, terms.device, terms.threads) == (
-        *("dispatch", "inference", None, 1),
-    )
-    assert (terms.time_limit, terms.each_layer, terms.layer_globs) == (10.0, True, ())
-    assert (terms.ceilings, terms.ignore_ops, terms.fail_on, terms.name) == ({}, (), (), None)
+    assert (
+        budget_settings.engine,
+        budget_settings.mode,
+        budget_settings.device,
+        budget_settings.threads,
+    ) == (*("dispatch", "inference", None, 1),)
+    assert (
+        budget_settings.time_limit,
+        budget_settings.each_layer,
+        budget_settings.layer_globs,
+    ) == (10.0, True, ())
+    assert (
+        budget_settings.ceilings,
+        budget_settings.ignore_ops,
+        budget_settings.fail_on,
+        budget_settings.name,
+    ) == ({}, (), (), None)
 
 
 def test_two_budgets_share_no_default() -> None:
-    assert Terms().tolerance is not Terms().tolerance
-    assert Terms().ceilings is not Terms().ceilings
+    assert BudgetSettings().tolerance is not BudgetSettings().tolerance
+    assert BudgetSettings().ceilings is not BudgetSettings().ceilings
 
 
 def test_the_arguments_of_a_marker() -> None:
@@ -129,15 +141,19 @@ def test_a_wrong_value_names_its_argument(arguments: dict[str, Any], message: st
 
 
 def test_without_markers_nothing_changes() -> None:
-    base = Terms(threads=3)
+    base = BudgetSettings(threads=3)
     assert apply(base, []) == base
     assert apply(base, [{}]) == base
 
 
 def test_a_marker_wins_over_the_options() -> None:
-    base = Terms(mode="inference", threads=3, device="cpu")
-    terms = apply(base, [parsed(mode="training", device="cuda")])
-    assert (terms.mode, terms.threads, terms.device) == ("training", 3, "cuda")
+    base = BudgetSettings(mode="inference", threads=3, device="cpu")
+    budget_settings = apply(base, [parsed(mode="training", device="cuda")])
+    assert (budget_settings.mode, budget_settings.threads, budget_settings.device) == (
+        "training",
+        3,
+        "cuda",
+    )
 
 
 def test_the_closest_marker_wins_key_by_key() -> None:
@@ -146,13 +162,17 @@ def test_the_closest_marker_wins_key_by_key() -> None:
         parsed(threads=2, name="near"),
         parsed(threads=3),
     )
-    terms = apply(Terms(), [module, cls, function])
-    assert (terms.threads, terms.mode, terms.name) == (3, "training", "near")
+    budget_settings = apply(BudgetSettings(), [module, cls, function])
+    assert (budget_settings.threads, budget_settings.mode, budget_settings.name) == (
+        3,
+        "training",
+        "near",
+    )
 
 
 def test_ceilings_add_up_metric_by_metric() -> None:
     markers = [parsed(max_params=10, max_gflops=1), parsed(max_gflops=2, max_latency_ms=3)]
-    assert apply(Terms(), markers).ceilings == {
+    assert apply(BudgetSettings(), markers).ceilings == {
         "params": 10,
         "gflops": 2 * 10**9,
         "latency": 3,
@@ -161,13 +181,13 @@ def test_ceilings_add_up_metric_by_metric() -> None:
 
 def test_tolerances_add_up_metric_by_metric() -> None:
     markers = [parsed(tolerance="5%"), parsed(tolerance={"latency": "50%"})]
-    assert apply(Terms(), markers).tolerance == {
+    assert apply(BudgetSettings(), markers).tolerance == {
         "params": Fraction(1, 20),
         "gflops": Fraction(1, 20),
         "latency": Fraction(1, 2),
         "memory": Fraction(1, 20),
     }
-    assert apply(Terms(), [parsed(tolerance={"gflops": "1%"})]).tolerance == {
+    assert apply(BudgetSettings(), [parsed(tolerance={"gflops": "1%"})]).tolerance == {
         "params": 0,
         "gflops": Fraction(1, 100),
         "latency": Fraction(1, 4),
@@ -182,31 +202,31 @@ def test_tolerances_add_up_metric_by_metric() -> None:
 def test_layers_are_all_none_or_some(
     layers: object, each_layer: bool, globs: tuple[str, ...]
 ) -> None:
-    terms = apply(Terms(), [parsed(layers=layers)])
-    assert (terms.each_layer, terms.layer_globs) == (each_layer, globs)
+    budget_settings = apply(BudgetSettings(), [parsed(layers=layers)])
+    assert (budget_settings.each_layer, budget_settings.layer_globs) == (each_layer, globs)
 
 
 @pytest.mark.parametrize("last", [True, False])
 def test_a_closer_marker_takes_globs_back(last: bool) -> None:
-    terms = apply(Terms(), [parsed(layers=["a.*"]), parsed(layers=last)])
-    assert (terms.each_layer, terms.layer_globs) == (last, ())
+    budget_settings = apply(BudgetSettings(), [parsed(layers=["a.*"]), parsed(layers=last)])
+    assert (budget_settings.each_layer, budget_settings.layer_globs) == (last, ())
 
 
 @pytest.mark.parametrize("name", ["metrics", "engine"])
 def test_what_the_command_line_pins_wins_over_a_marker(name: str) -> None:
-    base = Terms(metrics=("params",), engine="dispatch")
+    base = BudgetSettings(metrics=("params",), engine="dispatch")
     marker = parsed(metrics="latency", engine="thop", threads=2)
-    terms = apply(base, [marker, marker], [name])
-    assert getattr(terms, name) == getattr(base, name)
-    assert terms.threads == 2
+    budget_settings = apply(base, [marker, marker], [name])
+    assert getattr(budget_settings, name) == getattr(base, name)
+    assert budget_settings.threads == 2
     other = {"metrics": "engine", "engine": "metrics"}[name]
-    assert getattr(terms, other) == marker[other]
+    assert getattr(budget_settings, other) == marker[other]
 
 
 def test_a_marker_is_not_used_up() -> None:
     marker = parsed(max_params=1, layers=["a"], tolerance="5%", mode="training")
     before = dict(marker)
-    base = Terms()
+    base = BudgetSettings()
     assert apply(base, [marker]) == apply(base, [marker])
     assert marker == before
-    assert base == Terms()
+    assert base == BudgetSettings()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, PARAMS
-from pytest_flopbudget.verdict.layer_changes import Kind, LayerChange, changes, renamed
+from pytest_flopbudget.verdict.layer_changes import ChangeKind, LayerChange, changes, renamed
 from tests.strategies import ENVIRONMENT, NET, Costs, baseline, entry, profile, timed
 
 A, B, C = ("Linear", 1, 10), ("Linear", 2, 20), ("Linear", 3, 30)
@@ -28,7 +28,7 @@ def test_a_change_has_its_layer_and_both_values() -> None:
     measured = profile({**NET, "head": ("Linear", 900, 90_000_000)}, {"head": {"calls": 3}})
     assert changes(GFLOPS, measured, baseline()) == [
         LayerChange(
-            kind=Kind.GROWN,
+            kind=ChangeKind.GROWN,
             path="head",
             type="Linear",
             before=Fraction(70_000_000),

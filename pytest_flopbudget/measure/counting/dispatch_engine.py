@@ -9,26 +9,26 @@ import torch
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.call import set_mode, tensors_in
-from pytest_flopbudget.measure.counting.backends.fake import Fake
-from pytest_flopbudget.measure.counting.backends.meta import Meta
-from pytest_flopbudget.measure.counting.backends.real import Real
-from pytest_flopbudget.measure.counting.eager_mode import as_written
-from pytest_flopbudget.measure.counting.flop_count import Count
-from pytest_flopbudget.measure.counting.flop_counter import FormulaError, Walker
-from pytest_flopbudget.measure.counting.module_tracker import Tracker, Visits
-from pytest_flopbudget.measure.counting.tensor_usage import Access
+from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
+from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
+from pytest_flopbudget.measure.counting.backends.real import RealBackend
+from pytest_flopbudget.measure.counting.eager_mode import eager_mode
+from pytest_flopbudget.measure.counting.flop_count import FlopCount
+from pytest_flopbudget.measure.counting.flop_counter import FlopCounterMode, FormulaError
+from pytest_flopbudget.measure.counting.module_tracker import ModuleCalls, ModuleTracker
+from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
 from pytest_flopbudget.measure.isolation.random_state import seed
-from pytest_flopbudget.measure.isolation.tensor_contents import data_kept, values_kept
-from pytest_flopbudget.measure.layers import Switches
+from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored, memory_restored
+from pytest_flopbudget.measure.layers import AutogradOwners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
 
-    from pytest_flopbudget.measure.call import Call
-    from pytest_flopbudget.measure.counting.backends.base import World
-    from pytest_flopbudget.measure.isolation.model_state import ModelState
+    from pytest_flopbudget.measure.call import ModelCall
+    from pytest_flopbudget.measure.counting.backends.base import Backend
+    from pytest_flopbudget.measure.isolation.model_state import SavedState
     from pytest_flopbudget.measure.layers import Layers
 
 THREAD = "outside::thread"  # what stands for the operators that a thread ran unseen
@@ -39,7 +39,7 @@ class OutsideError(MeasureError):
     """A tensor came from outside of PyTorch: a real run can tell more of it."""
 
 
-def count(model: nn.Module, layers: Layers, state: ModelState, call: Call) -> Count:
+def count(model: nn.Module, layers: Layers, state: SavedState, call: ModelCall) -> FlopCount:
     """Count one call, on meta tensors if the model runs there, else with fakes, else for real.
 
     Raises:
@@ -48,7 +48,9 @@ def count(model: nn.Module, layers: Layers, state: ModelState, call: Call) -> Co
             let it.
     """
     on_meta = any(tensor.is_meta for tensor in (*state.tensors, *call.tensors()))
-    worlds: list[type[World]] = [Meta, Fake] if on_meta else [Meta, Fake, Real]
+    worlds: list[type[Backend]] = (
+        [MetaBackend, FakeBackend] if on_meta else [MetaBackend, FakeBackend, RealBackend]
+    )
     for world in worlds[:-1]:
         try:
             return count_in(world(), model, layers, state, call)
@@ -57,25 +59,25 @@ def count(model: nn.Module, layers: Layers, state: ModelState, call: Call) -> Co
         except Exception:  # noqa: BLE001, S112 - if it is the model's own, it comes again
             continue
     # What writes into them need not be an operator.
-    with data_kept(state.tensors), values_kept(model.buffers()):
+    with memory_restored(state.tensors), contents_restored(model.buffers()):
         return count_in(worlds[-1](), model, layers, state, call, is_last=True)
 
 
 def count_in(
-    world: World,
+    world: Backend,
     model: nn.Module,
     layers: Layers,
-    state: ModelState,
-    call: Call,
+    state: SavedState,
+    call: ModelCall,
     *,
     is_last: bool = False,
-) -> Count:
+) -> FlopCount:
     """Count one call in one world.
 
     Raises:
         Exception: what the model, or the world, raises.
     """
-    attempt = Attempt(world, model, layers, state, call, is_last=is_last)
+    attempt = CountingRun(world, model, layers, state, call, is_last=is_last)
     seed(SEED)
     try:
         state.clear_gradients()
@@ -89,33 +91,33 @@ def count_in(
     return attempt.finished()
 
 
-class Attempt:
+class CountingRun:
     """One try to run a model in one world, and all that is noted meanwhile."""
 
     def __init__(
         self,
-        world: World,
+        world: Backend,
         model: nn.Module,
         layers: Layers,
-        state: ModelState,
-        call: Call,
+        state: SavedState,
+        call: ModelCall,
         *,
         is_last: bool,
     ) -> None:
-        visits, switches = Visits(layers), Switches()
+        visits, switches = ModuleCalls(layers), AutogradOwners()
         self._world = world
         self._visits = visits
         self._training = call.training
         self._is_last = is_last
-        self._result = Count(world.name, [0] * len(layers), [0] * len(layers), visits)
-        self._tracker = Tracker(
+        self._result = FlopCount(world.name, [0] * len(layers), [0] * len(layers), visits)
+        self._tracker = ModuleTracker(
             layers,
             on_switch=switches.note if call.training else None,
             on_enter=self._enter,
             on_exit=visits.exit,
         )
-        self.access = Access(model, state, world, self._note_outside)
-        self._walker = Walker(
+        self.access = TensorUsage(model, state, world, self._note_outside)
+        self._walker = FlopCounterMode(
             world, self._tracker, switches, self.access, self._result, is_last=is_last
         )
 
@@ -123,7 +125,7 @@ class Attempt:
     def watched(self) -> Iterator[None]:
         """Enter the world, with everything attached that watches the model."""
         with (
-            as_written(self._tracker.layers, training=self._training),
+            eager_mode(self._tracker.layers, training=self._training),
             self._world.entered(),
             self.access.origins,
             self._tracker.attached(),
@@ -131,7 +133,7 @@ class Attempt:
         ):
             yield
 
-    def run(self, model: nn.Module, inputs: Call) -> None:
+    def run(self, model: nn.Module, inputs: ModelCall) -> None:
         """Run the call, and backward in training mode.
 
         Raises:
@@ -145,7 +147,7 @@ class Attempt:
         if self.access.failure is not None and not self._is_last:
             raise self.access.failure
 
-    def finished(self) -> Count:
+    def finished(self) -> FlopCount:
         """Return what the call cost."""
         self._result.unused = self.access.reads.unused
         self._result.data_dependent = self.access.data_dependent

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from pytest_flopbudget.measure.isolation.global_flags import switches_kept
+from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def as_written(layers: Layers, *, training: bool) -> Iterator[None]:
+def eager_mode(layers: Layers, *, training: bool) -> Iterator[None]:
     """Keep layers from fusing, and let compiled ones run uncompiled until their state is restored.
 
     A fused `nn.TransformerEncoderLayer` hides the layers inside of it, and the backward of a
@@ -27,7 +27,7 @@ def as_written(layers: Layers, *, training: bool) -> Iterator[None]:
     real run take up to 30 times as long, so it is off only where there is such a layer. A fused
     attention computes all gradients, also those that nobody asked for.
     """
-    with switches_kept(), _uncompiled_functions():
+    with global_flags_restored(), _uncompiled_functions():
         torch.backends.mha.set_fastpath_enabled(False)
         if any(isinstance(module, nn.RNNBase) for module in layers.modules):
             torch.backends.mkldnn.enabled = False  # type: ignore[assignment]

@@ -19,7 +19,7 @@ SHARE = frozenset({torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.__dl
 LEAVE = SHARE | {torch.Tensor.tolist, torch.Tensor.data_ptr}
 
 
-class Origins:
+class ExternalTensors:
     """Knows the memory that was there before a call, and that of torch.
 
     What comes from outside lies in memory that torch did not allocate and so cannot resize, as
@@ -43,7 +43,7 @@ class Origins:
         return not tensor.untyped_storage().resizable() and storage_of(tensor) not in self._known
 
 
-class BlindOrigins(TorchFunctionMode, Origins):
+class BlindOrigins(TorchFunctionMode, ExternalTensors):
     """Where tensors have no values, notices also that a read failed, which a model may catch."""
 
     def __init__(
@@ -53,7 +53,7 @@ class BlindOrigins(TorchFunctionMode, Origins):
         failed: Callable[[Exception], None],
     ) -> None:
         TorchFunctionMode.__init__(self)
-        Origins.__init__(self, known, note)
+        ExternalTensors.__init__(self, known, note)
         self._failed = failed
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -67,7 +67,7 @@ class BlindOrigins(TorchFunctionMode, Origins):
             raise
 
 
-class WatchedOrigins(TorchFunctionMode, Origins):
+class WatchedOrigins(TorchFunctionMode, ExternalTensors):
     """In a real run, notices also what leaves, and what is overwritten outside.
 
     A raw kernel is given away by the address that it asks for. A C++ extension that asks torch
@@ -79,7 +79,7 @@ class WatchedOrigins(TorchFunctionMode, Origins):
     ) -> None:
         TorchFunctionMode.__init__(self)
         alive = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
-        Origins.__init__(self, [*known, *alive], note)
+        ExternalTensors.__init__(self, [*known, *alive], note)
         self.values_left = False
         self._shared: dict[Storage, tuple[torch.Tensor, torch.Tensor, int]] = {}
 

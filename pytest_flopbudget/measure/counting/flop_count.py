@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytest_flopbudget.measure.call import shapes
-from pytest_flopbudget.measure.counting.module_tracker import Visits
+from pytest_flopbudget.measure.counting.module_tracker import ModuleCalls
 from pytest_flopbudget.profile.shapes import Shape
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Ran:
+class UncountedOperator:
     """Where an operator ran that is neither counted nor free."""
 
     layer: int
@@ -25,19 +25,21 @@ class Ran:
 
 
 @dataclass
-class Count:
+class FlopCount:
     """What one call of a model cost: per layer, by index, what ran in the layer itself."""
 
     counted_on: str
     forward: list[int]
     backward: list[int]
-    visits: Visits
-    uncounted: dict[tuple[str, int], Ran] = field(default_factory=dict)
+    visits: ModuleCalls
+    uncounted: dict[tuple[str, int], UncountedOperator] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)  # parameters
     written: list[torch.Tensor] = field(default_factory=list)  # that existed before the call
     data_dependent: bool = False
 
     def note(self, operator: str, layer: int, given: Iterable[torch.Tensor]) -> None:
         """Note one call of an operator that is neither counted nor free."""
-        ran = self.uncounted.setdefault((operator, layer), Ran(layer, shapes(tuple(given))))
+        ran = self.uncounted.setdefault(
+            (operator, layer), UncountedOperator(layer, shapes(tuple(given)))
+        )
         ran.calls += 1

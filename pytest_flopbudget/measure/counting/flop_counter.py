@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from torch._ops import OpOverload
 
-    from pytest_flopbudget.measure.counting.backends.base import World
-    from pytest_flopbudget.measure.counting.flop_count import Count
+    from pytest_flopbudget.measure.counting.backends.base import Backend
+    from pytest_flopbudget.measure.counting.flop_count import FlopCount
     from pytest_flopbudget.measure.counting.formulas import Formula
-    from pytest_flopbudget.measure.counting.module_tracker import Tracker
-    from pytest_flopbudget.measure.counting.tensor_usage import Access
-    from pytest_flopbudget.measure.layers import Switches
+    from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
+    from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
+    from pytest_flopbudget.measure.layers import AutogradOwners
 from pytest_flopbudget.measure.operators import Operator
 
 DENSE = torch._C.DispatchKey.CompositeExplicitAutograd  # of operators that are made of others
@@ -38,18 +38,18 @@ class FormulaError(MeasureError):
     """A formula that somebody registered is wrong: no other way to run the model would help."""
 
 
-class Walker(TorchDispatchMode):
+class FlopCounterMode(TorchDispatchMode):
     """Runs every operator in its world, and adds what it costs to the layer that runs."""
 
     supports_higher_order_operators = True
 
     def __init__(
         self,
-        world: World,
-        tracker: Tracker,
-        switches: Switches,
-        access: Access,
-        result: Count,
+        world: Backend,
+        tracker: ModuleTracker,
+        switches: AutogradOwners,
+        access: TensorUsage,
+        result: FlopCount,
         *,
         is_last: bool,
     ) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape
 
 
-class Tracker:
+class ModuleTracker:
     """Hooks that keep a stack of the running layers.
 
     `on_switch(layer)` is called whenever another layer starts to run or goes on, `on_enter` and
@@ -42,7 +42,7 @@ class Tracker:
         self._on_enter = on_enter
         self._on_exit = on_exit
 
-    def __deepcopy__(self, _memo: dict[int, Any]) -> Tracker:
+    def __deepcopy__(self, _memo: dict[int, Any]) -> ModuleTracker:
         """A layer that is copied while it is watched keeps its hooks, and what they lead to."""
         return self
 
@@ -85,7 +85,7 @@ class Tracker:
             self._on_switch(index)
 
 
-class Visits:
+class ModuleCalls:
     """How often each layer ran, and the shapes of its first call."""
 
     def __init__(self, layers: Layers) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.counting.backends.real import Real
+from pytest_flopbudget.measure.counting.backends.real import RealBackend
 from pytest_flopbudget.measure.counting.external_tensors import BlindOrigins, WatchedOrigins
 from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from pytest_flopbudget.measure.counting.backends.base import World
-    from pytest_flopbudget.measure.isolation.model_state import ModelState
+    from pytest_flopbudget.measure.counting.backends.base import Backend
+    from pytest_flopbudget.measure.isolation.model_state import SavedState
     from pytest_flopbudget.measure.operators import Operator
 
 
-class Access:
+class TensorUsage:
     """All that is noted of the tensors that operators read, write and get from outside."""
 
     def __init__(
         self,
         model: nn.Module,
-        state: ModelState,
-        world: World,
+        state: SavedState,
+        world: Backend,
         note_outside: Callable[[str, torch.Tensor], None],
     ) -> None:
-        self.reads = Reads(model, world)
-        self.writes = Writes(state.tensors, world)
+        self.reads = ParameterReads(model, world)
+        self.writes = InPlaceWrites(state.tensors, world)
         self._world = world
         known = list(state.tensors)
         self.origins: WatchedOrigins | BlindOrigins = (
             WatchedOrigins(known, note_outside)
-            if world.name == Real.name
+            if world.name == RealBackend.name
             else BlindOrigins(known, note_outside, self.note_failure)
         )
         self.failure: Exception | None = None  # the first, which a model may catch
@@ -64,10 +64,10 @@ class Access:
         self.origins.check(filter(self._world.is_real, tensors))
 
 
-class Reads:
+class ParameterReads:
     """Which parameters the operators read, and whether one of them reads values."""
 
-    def __init__(self, model: nn.Module, world: World) -> None:
+    def __init__(self, model: nn.Module, world: Backend) -> None:
         self.values = False
         self._unread = dict(model.named_parameters())
         self._held = list(self._unread.values())  # so that ids stay theirs
@@ -87,14 +87,14 @@ class Reads:
         self.values = self.values or operator.reads_values
 
 
-class Writes:
+class InPlaceWrites:
     """Which of the tensors that existed before a call it writes into, be it by a view."""
 
-    def __init__(self, known: Iterable[torch.Tensor], world: World) -> None:
+    def __init__(self, known: Iterable[torch.Tensor], world: Backend) -> None:
         self.originals: list[torch.Tensor] = []
         self._owners: dict[Storage, list[torch.Tensor]] = {}  # in the world of the run
         self._copies: list[torch.Tensor] = []
-        self._is_real = world.name == Real.name
+        self._is_real = world.name == RealBackend.name
         for tensor in known:
             self._owners.setdefault(storage_of(world.stand_in(tensor)), []).append(tensor)
 

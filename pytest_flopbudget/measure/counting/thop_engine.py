@@ -17,26 +17,28 @@ import torch
 from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
-from pytest_flopbudget.measure.call import Call, set_mode
-from pytest_flopbudget.measure.counting.backends.meta import Meta
-from pytest_flopbudget.measure.counting.backends.real import Real
-from pytest_flopbudget.measure.counting.flop_count import Count, Ran
-from pytest_flopbudget.measure.counting.module_tracker import Tracker, Visits
-from pytest_flopbudget.measure.isolation.tensor_contents import values_kept
+from pytest_flopbudget.measure.call import ModelCall, set_mode
+from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
+from pytest_flopbudget.measure.counting.backends.real import RealBackend
+from pytest_flopbudget.measure.counting.flop_count import FlopCount, UncountedOperator
+from pytest_flopbudget.measure.counting.module_tracker import ModuleCalls, ModuleTracker
+from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored
 from pytest_flopbudget.measure.layers import ROOT, Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_flopbudget.measure.counting.backends.base import World
-    from pytest_flopbudget.measure.isolation.model_state import ModelState
+    from pytest_flopbudget.measure.counting.backends.base import Backend
+    from pytest_flopbudget.measure.isolation.model_state import SavedState
 
     Rule = Callable[[Any, Any, Any], None]
 
 DISTRIBUTIONS = ("thop", "ultralytics-thop")
 
 
-def count(model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str) -> Count:
+def count(
+    model: nn.Module, layers: Layers, state: SavedState, call: ModelCall, engine: str
+) -> FlopCount:
     """Count one call with THOP, on meta tensors if the model runs there, else for real.
 
     Raises:
@@ -49,14 +51,14 @@ def count(model: nn.Module, layers: Layers, state: ModelState, call: Call, engin
             'use engine="dispatch" for mode="training"',
         )
     if any(tensor.is_meta for tensor in (*state.tensors, *call.tensors())):
-        return _count_in(Meta(), model, layers, state, call, engine)
+        return _count_in(MetaBackend(), model, layers, state, call, engine)
     try:
-        return _count_in(Meta(), model, layers, state, call, engine)
+        return _count_in(MetaBackend(), model, layers, state, call, engine)
     except MeasureError:
         raise
     except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
-        with values_kept(state.tensors):
-            return _count_in(Real(), model, layers, state, call, engine)
+        with contents_restored(state.tensors):
+            return _count_in(RealBackend(), model, layers, state, call, engine)
 
 
 def counter() -> str:
@@ -91,7 +93,7 @@ class _Caller(nn.Module):
     THOP keeps its count of a layer in the layer, as `total_ops`, while it runs.
     """
 
-    def __init__(self, model: nn.Module, call: Call, layers: Layers) -> None:
+    def __init__(self, model: nn.Module, call: ModelCall, layers: Layers) -> None:
         super().__init__()
         self.model = model
         self.own_macs: list[float] = []
@@ -104,12 +106,17 @@ class _Caller(nn.Module):
 
 
 def _count_in(
-    world: World, model: nn.Module, layers: Layers, state: ModelState, call: Call, engine: str
-) -> Count:
-    thop, visits = load(), Visits(layers)
+    world: Backend,
+    model: nn.Module,
+    layers: Layers,
+    state: SavedState,
+    call: ModelCall,
+    engine: str,
+) -> FlopCount:
+    thop, visits = load(), ModuleCalls(layers)
     custom = YOLOV5_RULES if engine == "yolov5" else {}
     rules = {**thop.register_hooks, **custom}
-    tracker = Tracker(layers, on_enter=visits.enter, on_exit=visits.exit)
+    tracker = ModuleTracker(layers, on_enter=visits.enter, on_exit=visits.exit)
     try:
         state.substitute(world.stand_in)
         set_mode(model, training=False)
@@ -119,12 +126,12 @@ def _count_in(
     finally:
         state.restore()
     own = _own_flops(caller.own_macs, total)
-    result = Count(world.name, own, [0] * len(layers), visits)
+    result = FlopCount(world.name, own, [0] * len(layers), visits)
     result.written = [t for t in state.tensors if not isinstance(t, nn.Parameter)]  # perhaps
     inherits = hasattr(thop, "_resolve_rule")  # the rules of base classes count, too
     for index in _without_rule(layers, visits, rules, inherits=inherits):
         kind = type(layers.modules[index]).__name__
-        ran = Ran(index, visits.inputs[index], visits.calls[index])
+        ran = UncountedOperator(index, visits.inputs[index], visits.calls[index])
         result.uncounted[f"layer:{kind}", index] = ran
     return result
 
@@ -141,7 +148,7 @@ def _own_flops(own_macs: list[float], total_macs: float) -> list[int]:
 
 
 def _without_rule(
-    layers: Layers, visits: Visits, rules: dict[type, Any], *, inherits: bool
+    layers: Layers, visits: ModuleCalls, rules: dict[type, Any], *, inherits: bool
 ) -> Iterator[int]:
     """Yield the layers that ran and hold parameters of their own, but have no rule."""
     for index, module in enumerate(layers.modules):

@@ -41,7 +41,7 @@ FUNCTIONS = {  # by module: what reads a switch, what sets it
 
 
 @contextmanager
-def switches_kept() -> Iterator[None]:
+def global_flags_restored() -> Iterator[None]:
     """Put every switch back that was changed, also after an exception."""
     before = list(_readable(_switches()))
     try:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from pytest_flopbudget.measure.isolation.global_flags import switches_kept
-from pytest_flopbudget.measure.isolation.random_state import random_state_kept
+from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
+from pytest_flopbudget.measure.isolation.random_state import random_state_restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,7 +50,7 @@ ATOMS = frozenset(  # the exact types of most values: known without a look at th
 )
 
 
-class ModelState:
+class SavedState:
     """The containers of a model, or of the inputs of a call, as they were; the tensors in them."""
 
     def __init__(self, model: object) -> None:
@@ -157,10 +157,10 @@ class ModelState:
 
 
 @contextmanager
-def kept(model: nn.Module) -> Iterator[ModelState]:
+def restored_after(model: nn.Module) -> Iterator[SavedState]:
     """Restore the model and torch's global state at the end, also after an exception."""
-    state = ModelState(model)
-    with random_state_kept(), switches_kept():
+    state = SavedState(model)
+    with random_state_restored(), global_flags_restored():
         try:
             yield state
         finally:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.measure.isolation.substitutes import Twins
+from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
 
-    from pytest_flopbudget.measure.isolation.model_state import ModelState
+    from pytest_flopbudget.measure.isolation.model_state import SavedState
 
 
 @contextmanager
-def moved(state: ModelState, device: torch.device) -> Iterator[None]:
+def placed_on(state: SavedState, device: torch.device) -> Iterator[None]:
     """Let a model hold twins of its tensors on a device; nothing is copied back."""
-    twins = Twins()
+    twins = TensorSubstitutes()
 
     def there(tensor: torch.Tensor) -> torch.Tensor:
         if _is_on(tensor, device):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def random_state_kept() -> Iterator[None]:
+def random_state_restored() -> Iterator[None]:
     """Restore the state of all generators of random numbers that are in use."""
     device, numpy = _running_accelerator(), sys.modules.get("numpy")
     device_states = device.get_rng_state_all() if device else None

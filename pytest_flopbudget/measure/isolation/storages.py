@@ -45,7 +45,7 @@ def _strided_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return (tensor,)
 
 
-def without_addresses(tensors: Iterable[torch.Tensor]) -> None:
+def forbid_data_pointers(tensors: Iterable[torch.Tensor]) -> None:
     """Let it fail to ask for the address of a tensor without values.
 
     torch answers 0, and a raw kernel that is given that address ends the process.

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pytest_flopbudget.measure.isolation.storages import without_addresses
+from pytest_flopbudget.measure.isolation.storages import forbid_data_pointers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Twins:
+class TensorSubstitutes:
     """Stand-ins by the identity of what they stand for."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Twins:
         """Return the twin of a tensor, made once; a tensor that is held twice has one twin."""
         if id(tensor) not in self._twins:
             twin = _like(tensor, make())
-            without_addresses((twin,))
+            forbid_data_pointers((twin,))
             self._twins[id(tensor)] = (tensor, twin)
         return self._twins[id(tensor)][1]
 

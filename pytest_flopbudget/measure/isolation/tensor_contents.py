@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def values_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+def contents_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     """Restore the contents of tensors that the model writes into."""
     copies = [(t, t.detach().clone()) for t in tensors if not t.is_meta]
     try:
@@ -25,7 +25,7 @@ def values_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
 
 
 @contextmanager
-def data_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+def memory_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     """Let tensors have the memory again that they had, if the model gives them another one."""
     before = [(t, t.data) for t in tensors if t.is_leaf and t.layout is torch.strided]
     try:

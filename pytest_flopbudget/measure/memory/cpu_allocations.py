@@ -29,7 +29,7 @@ KERNEL = torch._C.DispatchKey.CPU
 DENSE = torch._C.DispatchKey.CompositeExplicitAutograd  # of operators that take functions
 
 
-class Living(TorchDispatchMode):
+class CpuAllocationTracker(TorchDispatchMode):
     """Watches the operators of a real run, and counts the bytes of the storages that they make.
 
     A storage counts once, however many tensors look at it, until the last of them is gone. One
@@ -49,7 +49,7 @@ class Living(TorchDispatchMode):
         """Spare the import of `torch._dynamo`, which takes as long as that of torch."""
         return False
 
-    def watching(self) -> Living:
+    def watching(self) -> CpuAllocationTracker:
         """Return the mode itself."""
         return self
 

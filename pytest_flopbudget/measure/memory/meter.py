@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from pytest_flopbudget.measure.hardware.devices import CPU
-from pytest_flopbudget.measure.memory.cpu_allocations import Living
+from pytest_flopbudget.measure.memory.cpu_allocations import CpuAllocationTracker
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STATISTICS = ("memory_allocated", "max_memory_allocated", "reset_peak_memory_stats")
 
 
-class Meter(Protocol):
+class MemoryMeter(Protocol):
     """Tells bytes; tests put one in its place whose bytes they know."""
 
     def watching(self) -> AbstractContextManager[Any]:
@@ -32,7 +32,7 @@ class Meter(Protocol):
         """Let the peak begin anew at what is allocated now."""
 
 
-class Allocator:
+class AllocatorMeter:
     """The statistics that an accelerator's caching allocator keeps of one device."""
 
     def __init__(self, device: torch.device) -> None:
@@ -56,12 +56,14 @@ class Allocator:
         self._module.reset_peak_memory_stats(self._device)
 
 
-def meter_of(device: torch.device, *, compiled: bool) -> Meter | str:
+def meter_of(device: torch.device, *, compiled: bool) -> MemoryMeter | str:
     """Return what measures memory on a device, or the reason why nothing can."""
     if device.type == CPU.type:
         # Compiled code allocates without any operator.
-        return "a compiled model hides its tensors on the CPU" if compiled else Living()
+        return (
+            "a compiled model hides its tensors on the CPU" if compiled else CpuAllocationTracker()
+        )
     module = torch.get_device_module(device)
     if all(hasattr(module, name) for name in STATISTICS):
-        return Allocator(device)
+        return AllocatorMeter(device)
     return f"`{device.type}` keeps no statistics of its peak of memory"

@@ -7,8 +7,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.call_interception import standing_in
-from pytest_flopbudget.measure.isolation.garbage_collection import uncollected
+from pytest_flopbudget.measure.call_interception import intercepted_calls
+from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
 from pytest_flopbudget.measure.layers import ROOT, Layers
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from pytest_flopbudget.measure.call import Call
-    from pytest_flopbudget.measure.memory.meter import Meter
+    from pytest_flopbudget.measure.call import ModelCall
+    from pytest_flopbudget.measure.memory.meter import MemoryMeter
 
 
 @dataclass
@@ -28,7 +28,9 @@ class Memory:
     layer_bytes: list[int] = field(default_factory=list)  # by layer; empty where not measured
 
 
-def weigh(model: nn.Module, layers: Layers | None, call: Call, meter: Meter) -> Memory:
+def measure_peak(
+    model: nn.Module, layers: Layers | None, call: ModelCall, meter: MemoryMeter
+) -> Memory:
     """Measure the peak of one call, and those of the layers in it.
 
     A call before it is thrown away: what the model and the device keep from their first call on
@@ -47,14 +49,14 @@ def weigh(model: nn.Module, layers: Layers | None, call: Call, meter: Meter) -> 
         call.fresh().run(model)
 
     peaks = _Peaks(1 if layers is None else len(layers), meter)
-    with uncollected():
+    with garbage_collection_off():
         run()
         objects.restore()
         for leaf in leaves:
             leaf.grad = None  # each call allocates its gradients
         gc.collect()
         with (
-            nullcontext() if layers is None else standing_in(layers, peaks.around),
+            nullcontext() if layers is None else intercepted_calls(layers, peaks.around),
             meter.watching(),
         ):
             peaks.around(ROOT, run)()
@@ -76,7 +78,7 @@ class _Running:
 class _Peaks:
     """The highest peak of each layer: the bytes alive in a call beyond those when it began."""
 
-    def __init__(self, number: int, meter: Meter) -> None:
+    def __init__(self, number: int, meter: MemoryMeter) -> None:
         self.highest = [0] * number
         self._meter = meter
         self._stack: list[_Running] = []

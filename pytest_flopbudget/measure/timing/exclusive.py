@@ -17,7 +17,9 @@ LONGEST_WAIT_S = 600.0
 
 
 @contextmanager
-def alone(longest_s: float = LONGEST_WAIT_S, *, folder: Path | None = None) -> Iterator[bool]:
+def exclusive_timing(
+    longest_s: float = LONGEST_WAIT_S, *, folder: Path | None = None
+) -> Iterator[bool]:
     """Wait until no other process of this user on this machine times a model.
 
     Yields whether that came: not if others took longer than `longest_s` in all. A process that
@@ -25,12 +27,12 @@ def alone(longest_s: float = LONGEST_WAIT_S, *, folder: Path | None = None) -> I
     """
     user = getattr(os, "getuid", lambda: "")()
     with ExitStack() as stack:
-        is_alone = True
+        is_exclusive = True
         try:
             file = (folder or Path(tempfile.gettempdir())) / f"pytest-flopbudget{user}.lock"
             stack.enter_context(FileLock(file, timeout=longest_s, poll_interval=0.02))
         except Timeout:
-            is_alone = False
+            is_exclusive = False
         except (OSError, NotImplementedError):
             pass
-        yield is_alone
+        yield is_exclusive

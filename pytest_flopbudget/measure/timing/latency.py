@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.measure.timing import sampling
-from pytest_flopbudget.measure.timing.exclusive import alone
-from pytest_flopbudget.measure.timing.layer_times import LayerWatch, OwnTimes
-from pytest_flopbudget.measure.timing.noise import load, quiet
+from pytest_flopbudget.measure.timing.exclusive import exclusive_timing
+from pytest_flopbudget.measure.timing.layer_times import LayerTimer, OwnTimes
+from pytest_flopbudget.measure.timing.noise import load, stable_process
 from pytest_flopbudget.measure.timing.sampling import Sample
 from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from pytest_flopbudget.measure.call import Call
+    from pytest_flopbudget.measure.call import ModelCall
     from pytest_flopbudget.measure.layers import Layers
     from pytest_flopbudget.measure.timing.clock import Clock
 
@@ -51,15 +51,15 @@ class Latency:
     median_ms: float
     spread_ms: float  # between the quartiles
     rounds: int
-    undisturbed: int  # rounds of those
-    doubt: str  # why a value over its budget is not to be believed; empty if it is
+    uncontended: int  # rounds of those
+    unreliable_reason: str  # why a value over its budget is not to be believed; empty if it is
     compile_ms: float | None = None
     load: float | None = None  # processes that wanted a core in the minute before
     own: OwnTimes | None = None  # of the layers
 
 
 def time_call(
-    model: nn.Module, layers: Layers | None, call: Call, clock: Clock, timing: Timing
+    model: nn.Module, layers: Layers | None, call: ModelCall, clock: Clock, timing: Timing
 ) -> Latency:
     """Time whole calls until there are enough, then the layers.
 
@@ -72,7 +72,7 @@ def time_call(
             time is left.
     """
     timing.progress("waiting for other processes that time a model")
-    with alone() as is_alone, quiet(timing.threads):
+    with exclusive_timing() as is_exclusive, stable_process(timing.threads):
         before = load()
         stopwatch = Stopwatch(model, call, clock, limit_s=timing.limit_s, threads=timing.threads)
         compile_ms = _compile(stopwatch, timing)
@@ -81,8 +81,10 @@ def time_call(
         sample = sampled(stopwatch, timing)
         timing.progress("timing layers")
         own = None if layers is None else _time_layers(stopwatch, layers, clock, call)
-    doubt = sampling.doubt(sample, stopwatch.limit_ns) if is_alone else NEVER_ALONE
-    return _latency(sample, doubt, compile_ms, before, own)
+    unreliable_reason = (
+        sampling.unreliable_reason(sample, stopwatch.limit_ns) if is_exclusive else NEVER_ALONE
+    )
+    return _latency(sample, unreliable_reason, compile_ms, before, own)
 
 
 def warm_up(stopwatch: Stopwatch) -> None:
@@ -118,35 +120,37 @@ def _compile(stopwatch: Stopwatch, timing: Timing) -> float | None:
     return compile_ns / 1e6
 
 
-def _time_layers(stopwatch: Stopwatch, layers: Layers, clock: Clock, call: Call) -> OwnTimes | None:
+def _time_layers(
+    stopwatch: Stopwatch, layers: Layers, clock: Clock, call: ModelCall
+) -> OwnTimes | None:
     """Measure the own time of each layer, forward and backward, as long as there is time."""
-    rounds: list[LayerWatch] = []
+    rounds: list[LayerTimer] = []
     enough = stopwatch.spent + LAYERS_FOR
     while len(rounds) < MOST_LAYER_ROUNDS and stopwatch.spent < LAYERS_BY:
         if len(rounds) >= LAYER_ROUNDS and stopwatch.spent >= enough:
             break
-        rounds.append(LayerWatch(layers, clock, training=call.training))
+        rounds.append(LayerTimer(layers, clock, training=call.training))
         stopwatch.round(rounds[-1])
     return OwnTimes.of(rounds, len(layers)) if rounds else None
 
 
 def _latency(
     sample: Sample,
-    doubt: str,
+    unreliable_reason: str,
     compile_ms: float | None,
     before: float | None,
     own: OwnTimes | None,
 ) -> Latency:
-    standing = sample.standing
+    representative = sample.representative
     return Latency(
-        total_ms=standing.total_ns / 1e6,
-        forward_ms=standing.forward_ns / 1e6,
-        backward_ms=standing.backward_ns / 1e6,
+        total_ms=representative.total_ns / 1e6,
+        forward_ms=representative.forward_ns / 1e6,
+        backward_ms=representative.backward_ns / 1e6,
         median_ms=sample.median_ns / 1e6,
         spread_ms=sample.spread_ns / 1e6,
         rounds=len(sample.rounds),
-        undisturbed=sample.undisturbed,
-        doubt=doubt,
+        uncontended=sample.uncontended,
+        unreliable_reason=unreliable_reason,
         compile_ms=compile_ms,
         load=before,
         own=own,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.call import tensors_in
-from pytest_flopbudget.measure.call_interception import standing_in
-from pytest_flopbudget.measure.layers import ROOT, Layers, Switches
+from pytest_flopbudget.measure.call_interception import intercepted_calls
+from pytest_flopbudget.measure.layers import ROOT, AutogradOwners, Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ONE_IN = 5  # rounds is good for a layer
 
 
-class Turns:
+class LayerMarks:
     """The marks of one way through a model: when which layer took over."""
 
     def __init__(self, clock: Clock) -> None:
@@ -47,21 +47,21 @@ class Turns:
         return own
 
 
-class LayerWatch:
+class LayerTimer:
     """Watches the layers take turns in one call of a model, forward and then backward."""
 
     def __init__(self, layers: Layers, clock: Clock, *, training: bool) -> None:
         self._layers = layers
-        self.forward, self.backward = Turns(clock), Turns(clock)
+        self.forward, self.backward = LayerMarks(clock), LayerMarks(clock)
         self._turns = self.forward
-        self._switches = Switches() if training else None
+        self._switches = AutogradOwners() if training else None
         self._handles: list[Any] = []
 
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Stand in for what calls each layer."""
         try:
-            with standing_in(self._layers, self._timed):
+            with intercepted_calls(self._layers, self._timed):
                 yield
         finally:
             for handle in self._handles:
@@ -127,7 +127,7 @@ class OwnTimes:
     called: set[int]
 
     @classmethod
-    def of(cls, rounds: Sequence[LayerWatch], number: int) -> OwnTimes:
+    def of(cls, rounds: Sequence[LayerTimer], number: int) -> OwnTimes:
         """Make up what several rounds came to for `number` layers."""
         ways = [typical([turns.own_ns(number) for turns in way]) for way in _ways(rounds)]
         forward_ms, backward_ms = ([time_ns / 1e6 for time_ns in way] for way in ways)
@@ -135,7 +135,7 @@ class OwnTimes:
         return cls(forward_ms, backward_ms, called)
 
 
-def _ways(rounds: Sequence[LayerWatch]) -> tuple[list[Turns], list[Turns]]:
+def _ways(rounds: Sequence[LayerTimer]) -> tuple[list[LayerMarks], list[LayerMarks]]:
     return [one.forward for one in rounds], [one.backward for one in rounds]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytest_flopbudget.measure.isolation.garbage_collection import uncollected
+from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +23,13 @@ OWN = "thread-self/schedstat"  # nanoseconds on a core, nanoseconds waiting for 
 
 
 @contextmanager
-def quiet(threads: int) -> Iterator[None]:
+def stable_process(threads: int) -> Iterator[None]:
     """Hold the garbage collector and the number of threads still."""
     before = torch.get_num_threads()
     gc.collect()
     torch.set_num_threads(threads)
     try:
-        with uncollected():
+        with garbage_collection_off():
             yield
     finally:
         torch.set_num_threads(before)

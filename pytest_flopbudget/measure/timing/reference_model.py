@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pytest_flopbudget.measure.call import Call
+from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.timing.clock import HostClock
 from pytest_flopbudget.measure.timing.latency import Timing, time_call
 
@@ -28,12 +28,12 @@ def reference() -> tuple[nn.Module, torch.Tensor]:
 def main(arguments: Sequence[str]) -> None:
     """Time the model as an update does, and write what came out as JSON."""
     model, example = reference()
-    call = Call((example,), {}, training=False)
+    call = ModelCall((example,), {}, training=False)
     found = time_call(model, None, call, HostClock(), Timing(threads=int(arguments[1])))
     result = {
         "latency_ms": found.total_ms,
         "rounds": found.rounds,
-        "undisturbed": found.undisturbed,
-        "doubt": found.doubt,
+        "uncontended": found.uncontended,
+        "unreliable_reason": found.unreliable_reason,
     }
     print(json.dumps(result))  # noqa: T201 - this is what the process is for

@@ -12,7 +12,7 @@ from statistics import median, quantiles
 RANK = 3  # the round that stands for the model: the third fastest, since one may be a fluke
 ENOUGH_ROUNDS = 5  # that a value within its budget needs
 UNDISTURBED_SHARE = 0.02  # of a round that was spent waiting for a core, at the most
-QUIET_SHARE = 0.25  # of the rounds that must be undisturbed; what is left of a busy machine is slow
+QUIET_SHARE = 0.25  # of the rounds that must be uncontended; what is left of a busy machine is slow
 CLOSE = 0.05  # a value over its budget by no more than this gets all the time there is
 
 # Shares of the time limit.
@@ -36,7 +36,7 @@ class Round:
         return self.forward_ns + self.backward_ns
 
     @property
-    def undisturbed(self) -> bool:
+    def uncontended(self) -> bool:
         """Tell whether the round had a core for itself."""
         return self.waited_ns <= UNDISTURBED_SHARE * self.total_ns
 
@@ -46,19 +46,19 @@ class Sample:
 
     def __init__(self) -> None:
         self.rounds: list[Round] = []
-        self.undisturbed = 0
+        self.uncontended = 0
         self._fastest: list[Round] = []  # of which the last stands for the model
         self._values_ns: list[int] = []  # that the model had after each round
 
     def add(self, one: Round) -> None:
         """Take one more round."""
         self.rounds.append(one)
-        self.undisturbed += one.undisturbed
+        self.uncontended += one.uncontended
         self._fastest = sorted([*self._fastest, one], key=lambda r: r.total_ns)[:RANK]
-        self._values_ns.append(self.standing.total_ns)
+        self._values_ns.append(self.representative.total_ns)
 
     @property
-    def standing(self) -> Round:
+    def representative(self) -> Round:
         """The round that stands for the model: the third fastest, or the slowest of fewer."""
         return self._fastest[-1]
 
@@ -82,12 +82,12 @@ class Sample:
 
     @property
     def was_quiet(self) -> bool:
-        """Tell whether enough rounds were undisturbed to believe that the model is no faster.
+        """Tell whether enough rounds were uncontended to believe that the model is no faster.
 
         On a machine that is busy all the time even the few rounds that waited for no core are
         slow: others have emptied the caches and use the memory.
         """
-        return self.undisturbed >= max(RANK, QUIET_SHARE * len(self.rounds))
+        return self.uncontended >= max(RANK, QUIET_SHARE * len(self.rounds))
 
     def is_settled(self) -> bool:
         """Tell whether the second half of the rounds found nothing that is faster."""
@@ -121,7 +121,7 @@ def is_enough(sample: Sample, budget_ns: float | None, spent: float, *, stored: 
     return clearly and spent >= CONFIRMED_FROM and sample.was_quiet
 
 
-def doubt(sample: Sample, limit_ns: float) -> str:
+def unreliable_reason(sample: Sample, limit_ns: float) -> str:
     """Say why a value over its budget is not to be believed, if it is not."""
     rounds = len(sample.rounds)
     if sample.value_ns > limit_ns:
@@ -131,5 +131,5 @@ def doubt(sample: Sample, limit_ns: float) -> str:
         limit = f"the time limit of {limit_ns / 1e9:g} s"
         return f"no more than {rounds} of {RANK} rounds fit into {limit}"
     if not sample.was_quiet:
-        return f"the machine was busy: {sample.undisturbed} of {rounds} rounds ran undisturbed"
+        return f"the machine was busy: {sample.uncontended} of {rounds} rounds were uncontended"
     return ""

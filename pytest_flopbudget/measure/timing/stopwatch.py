@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.isolation.model_state import ModelState
+from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.timing.noise import waited_ns
 from pytest_flopbudget.measure.timing.sampling import Round
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from pytest_flopbudget.measure.call import Call
+    from pytest_flopbudget.measure.call import ModelCall
     from pytest_flopbudget.measure.timing.clock import Clock
-    from pytest_flopbudget.measure.timing.layer_times import LayerWatch
+    from pytest_flopbudget.measure.timing.layer_times import LayerTimer
 
 
 class Unwatched:
@@ -44,7 +44,7 @@ class Stopwatch:
     """Runs calls and times them, as long as there is time left."""
 
     def __init__(
-        self, model: nn.Module, call: Call, clock: Clock, *, limit_s: float, threads: int = 1
+        self, model: nn.Module, call: ModelCall, clock: Clock, *, limit_s: float, threads: int = 1
     ) -> None:
         self._model = model
         self._call = call
@@ -63,7 +63,7 @@ class Stopwatch:
         """The share of the time limit that is spent."""
         return (self._clock.now_ns() - self._start_ns) / self.limit_ns
 
-    def round(self, watch: LayerWatch | Unwatched = UNWATCHED) -> Round:
+    def round(self, watch: LayerTimer | Unwatched = UNWATCHED) -> Round:
         """Time one call; arguments and model are as they were before the one before it.
 
         What the model keeps from its first call on stays, but it cannot grow with the rounds.
@@ -85,7 +85,7 @@ class Stopwatch:
             clock.settle()
             waited = self._waited_ns() - waited
         if len(self._before) == 1:
-            self._before.append(ModelState(self._model))
+            self._before.append(SavedState(self._model))
         return Round(clock.between_ns(start, middle), clock.between_ns(middle, end), waited)
 
     def _waited_ns(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_flopbudget.baseline.reader import read
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.escaping import shortened
-from pytest_flopbudget.report.base_diff import VERBS, largest_first, raise_text, short_name
+from pytest_flopbudget.report.base_diff import VERBS, increase_text, largest_first, short_name
 from pytest_flopbudget.report.failure import baseline_line
 from pytest_flopbudget.report.github.workflow_commands import command
 from pytest_flopbudget.report.ordering import worst_first
@@ -87,9 +87,9 @@ def _raises(base: Base, run: Run) -> list[Annotation]:
     """Make one annotation per budget, on the first line that allows more."""
     by_file: dict[str, list[str]] = {}
     lines: dict[str, int | None] = {}
-    for change in largest_first(base.raises):
+    for change in largest_first(base.increases):
         lines.setdefault(change.file, change.line)
-        said = f"{VERBS[change.kind]} {short_name(change.file)} {raise_text(change)}".strip()
+        said = f"{VERBS[change.kind]} {short_name(change.file)} {increase_text(change)}".strip()
         by_file.setdefault(change.file, []).append(said)
     return [
         Annotation(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_flopbudget.metrics import LATENCY, METRICS
 from pytest_flopbudget.profile.model_profile import LayerProfile
 from pytest_flopbudget.profile.shapes import shape_text
-from pytest_flopbudget.verdict.layer_changes import Kind, changes, renamed
+from pytest_flopbudget.verdict.layer_changes import ChangeKind, changes, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,11 +45,11 @@ def layer_columns(result: Result, texts: Texts) -> dict[str, Any]:
     layers = [*result.profile.layers, *missing]
     places = {layer.path: place for place, layer in enumerate(layers)}
     changed = _exact_changes(result)
-    new = {c.path for found in changed.values() for c in found if c.kind is Kind.NEW}
+    new = {c.path for found in changed.values() for c in found if c.kind is ChangeKind.NEW}
     state = {
-        **{places[path]: Kind.NEW.value for path in new},
-        **{places[path]: Kind.RENAMED.value for path in former},
-        **{places[layer.path]: Kind.MISSING.value for layer in missing},
+        **{places[path]: ChangeKind.NEW.value for path in new},
+        **{places[path]: ChangeKind.RENAMED.value for path in former},
+        **{places[layer.path]: ChangeKind.MISSING.value for layer in missing},
     }
     metrics = {key: _costs(metric, layers) for key, metric in METRICS.items()}
     for key, found in changed.items():

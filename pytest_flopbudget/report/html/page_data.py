@@ -10,7 +10,7 @@ from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.report.html.layer_data import Texts, layer_columns, shapes_text
 from pytest_flopbudget.report.json import environment
 from pytest_flopbudget.report.run_summary import header_lines
-from pytest_flopbudget.report.sentences import hint, pair, sentence
+from pytest_flopbudget.report.sentences import format_pair, hint, sentence
 from pytest_flopbudget.text_table import counted
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _budget(result: Result, texts: Texts) -> dict[str, Any]:
 def _verdict(verdict: MetricVerdict, result: Result) -> dict[str, Any]:
     """Write the figures of one metric as the terminal does."""
     metric = METRICS[verdict.metric]
-    measured, budget = pair(metric, verdict.measured, verdict.budget)
+    measured, budget = format_pair(metric, verdict.measured, verdict.budget)
     change = None
     if verdict.measured is not None and verdict.baseline is not None:
         change = change_text(verdict.measured, verdict.baseline)
@@ -102,13 +102,13 @@ def _verdict(verdict: MetricVerdict, result: Result) -> dict[str, Any]:
         "reason": verdict.reason,
         "measured": measured,
         "budget": budget,
-        "baseline": pair(metric, verdict.baseline, verdict.measured)[0],
+        "baseline": format_pair(metric, verdict.baseline, verdict.measured)[0],
         "change": change,
         "used": float(verdict.measured / verdict.budget)
         if verdict.measured is not None and verdict.budget
         else None,
         "decimals": metric.decimals_for(verdict.measured),
-        "tolerance": float(result.terms.tolerance.get(verdict.metric, 0)),
+        "tolerance": float(result.budget_settings.tolerance.get(verdict.metric, 0)),
     }
 
 

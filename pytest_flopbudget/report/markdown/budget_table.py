@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.report.markdown.syntax import code, table
 from pytest_flopbudget.report.ordering import earlier
-from pytest_flopbudget.report.sentences import pair
+from pytest_flopbudget.report.sentences import format_pair
 from pytest_flopbudget.text_table import counted
 from pytest_flopbudget.verdict.verdict import Verdict
 
@@ -56,7 +56,7 @@ def _cell(verdict: MetricVerdict | None, result: Result) -> str:
         text = metric.text(verdict.measured, metric.decimals_for(verdict.measured))
         silent = verdict.verdict in (Verdict.WITHIN, Verdict.UNBUDGETED)
         return text if silent else f"{text}<br>{_strong(verdict.verdict.text, fails)}"
-    was, now = pair(metric, old, verdict.measured)
+    was, now = format_pair(metric, old, verdict.measured)
     said = change_text(verdict.measured, old)
     if verdict.verdict is Verdict.NOT_COMPARED:
         said += f"<br>{verdict.verdict.text}"

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.escaping import named, shortened
-from pytest_flopbudget.report.base_diff import raise_lines
+from pytest_flopbudget.report.base_diff import increase_lines
 from pytest_flopbudget.report.json import environment
 from pytest_flopbudget.report.markdown.budget_table import budget_table
 from pytest_flopbudget.report.markdown.sections import sections, size
@@ -37,7 +37,7 @@ CONVENTION = (
 def markdown_text(run: Run, limit: int = COMMENT_LIMIT) -> str:
     """Write the report of a whole run in at most `limit` bytes of UTF-8."""
     results = worst_first(run.results)
-    raised = [] if run.base is None else [fenced(raise_lines(run.base))]
+    raised = [] if run.base is None else [fenced(increase_lines(run.base))]
     head = [_heading(run), *raised, *_errors(run)]
     foot = [*_notes(run), _footer(results)]
     room = limit - sum(map(size, head + foot))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.profile.layer_table import layer_table
-from pytest_flopbudget.report.attribution import causes
+from pytest_flopbudget.report.attribution import attribution_sections
 from pytest_flopbudget.report.failure import explanation
 from pytest_flopbudget.report.markdown.syntax import code, command, fenced, folded
 from pytest_flopbudget.report.ordering import changed
@@ -15,14 +15,14 @@ from pytest_flopbudget.text_table import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_flopbudget.settings.run import Settings
+    from pytest_flopbudget.settings.run import RunSettings
     from pytest_flopbudget.verdict.result import Result
 
 SHOWN_LAYERS = 50
 AROUND = 100  # bytes of the line that counts the others
 
 
-def sections(settings: Settings, results: Sequence[Result], room: int) -> Iterator[str]:
+def sections(settings: RunSettings, results: Sequence[Result], room: int) -> Iterator[str]:
     """Yield a section for each result that changed and has room, and count the others.
 
     Layers that account for a change come before any per-layer table.
@@ -50,11 +50,15 @@ def size(text: str) -> int:
     return len(text.encode()) + 2
 
 
-def _section(settings: Settings, result: Result) -> str:
+def _section(settings: RunSettings, result: Result) -> str:
     if result.judgement.failing:
         said, todo = explanation(result), list(hint(result))
     else:
-        said = [line for section in causes(result, changed(result)) for line in (*section, "")][:-1]
+        said = [
+            line
+            for section in attribution_sections(result, changed(result))
+            for line in (*section, "")
+        ][:-1]
         done = settings.update  # the run itself has written it
         todo = [] if done else ["to make it the baseline:", f"  {result.update.command()}"]
     commands = [line.strip() for line in todo if line.startswith(" ")]

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.counting.backends.fake import Fake
-from pytest_flopbudget.measure.counting.backends.meta import Meta
-from pytest_flopbudget.measure.counting.backends.real import Real
+from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
+from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
+from pytest_flopbudget.measure.counting.backends.real import RealBackend
 from tests.measure.counting.corpus import (
     CORPUS,
     IN_PLACE,
@@ -45,7 +45,7 @@ def test_flops(case: Case) -> None:
     [
         pytest.param(case, world, id=f"{case}-{world.name}")
         for case in CORPUS
-        for world in (Meta, Fake, Real)
+        for world in (MetaBackend, FakeBackend, RealBackend)
         if case.runs_in(world.name)
     ],
 )
@@ -63,7 +63,7 @@ def test_flops_of_products_in_place(case: Case) -> None:
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
-@pytest.mark.parametrize("world", [Meta, Fake, Real])
+@pytest.mark.parametrize("world", [MetaBackend, FakeBackend, RealBackend])
 def test_the_fused_path_of_an_encoder_layer_does_not_change_its_count(
     world: type, *, training: bool
 ) -> None:

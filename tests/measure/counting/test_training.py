@@ -17,9 +17,9 @@ from torch.utils.checkpoint import checkpoint
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import MeasureError
-from pytest_flopbudget.measure.counting.backends.fake import Fake
-from pytest_flopbudget.measure.counting.backends.meta import Meta
-from pytest_flopbudget.measure.counting.backends.real import Real
+from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
+from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
+from pytest_flopbudget.measure.counting.backends.real import RealBackend
 from tests.measure.counting.corpus import ATTENTION, CONVOLUTIONS, LINEAR, MATRICES, RECURRENT, Case
 from tests.measure.helpers import Fn, Product, both_ways, counted_in, mlp, x
 
@@ -235,7 +235,7 @@ def test_checkpoint_counts_what_is_recomputed(*, use_reentrant: bool) -> None:
 def test_checkpoint_counts_the_same_for_real(*, use_reentrant: bool) -> None:
     counts = [
         counted_in(world(), checkpointed(use_reentrant), (x(4, 8),), training=True)
-        for world in (Fake, Real)
+        for world in (FakeBackend, RealBackend)
     ]
     assert counts[0].backward == counts[1].backward
 
@@ -379,13 +379,13 @@ def required(value: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
 @pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated:UserWarning")
 @pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
-@pytest.mark.parametrize("world", [Fake, Real])
+@pytest.mark.parametrize("world", [FakeBackend, RealBackend])
 @pytest.mark.parametrize(("case", "wanted"), list(ways()))
 def test_every_way_gives_one_backward_count(case: Case, world: type, *, wanted: bool) -> None:
     model, *inputs = case.build()
     if wanted:
         inputs = [required(value) for value in inputs]
-    on_meta = counted_in(Meta(), model, tuple(inputs), training=True)
+    on_meta = counted_in(MetaBackend(), model, tuple(inputs), training=True)
     elsewhere = counted_in(world(), model, tuple(inputs), training=True)
     assert on_meta.uncounted == elsewhere.uncounted == {}
     assert (elsewhere.forward, elsewhere.backward) == (on_meta.forward, on_meta.backward)

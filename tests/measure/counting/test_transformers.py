@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pytest_flopbudget import ModelProfile, profile_model
-from pytest_flopbudget.measure.counting.backends.real import Real
+from pytest_flopbudget.measure.counting.backends.real import RealBackend
 from pytest_flopbudget.measure.counting.dispatch_engine import OutsideError
 from tests.measure.counting.corpus.case import linear, sdpa
 from tests.measure.counting.transformers_zoo import (
@@ -70,7 +70,7 @@ def test_it_is_counted_where_the_table_says(architecture: Architecture) -> None:
 def test_a_real_run_gives_the_same_count_layer_by_layer(architecture: Architecture) -> None:
     model, profile = measured(architecture)
     try:
-        count = counted_in(Real(), model, kwargs=architecture.inputs())
+        count = counted_in(RealBackend(), model, kwargs=architecture.inputs())
     except OutsideError as error:
         pytest.skip(f"transformers asks old torch for the address of a weight: {error}")
     assert count.forward == [layer.own_flops for layer in profile.layers]

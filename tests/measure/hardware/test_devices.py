@@ -8,10 +8,10 @@ from torch import nn
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import SettingsError
-from pytest_flopbudget.measure.counting.backends.fake import Fake
+from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
 from pytest_flopbudget.measure.hardware.devices import device_of, dtype_of, is_there, requested
-from pytest_flopbudget.measure.isolation.model_state import ModelState
-from pytest_flopbudget.measure.isolation.placement import moved
+from pytest_flopbudget.measure.isolation.model_state import SavedState
+from pytest_flopbudget.measure.isolation.placement import placed_on
 from tests.measure.counting.corpus import CORPUS, LOW_BIT, QUANTISED, Case
 from tests.measure.helpers import counted_in, mlp, x
 
@@ -74,7 +74,7 @@ def test_moved_keeps_tensors_and_gives_them_back_their_data() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
     tensors = [*model.parameters(), *model.buffers()]
     before = [(id(t), t.data_ptr(), t.clone()) for t in tensors]
-    with moved(ModelState(model), META):
+    with placed_on(SavedState(model), META):
         assert all(t.is_meta for t in model.state_dict().values())
     after = [*model.parameters(), *model.buffers()]
     assert [(id(t), t.data_ptr()) for t in after] == [b[:2] for b in before]
@@ -83,7 +83,7 @@ def test_moved_keeps_tensors_and_gives_them_back_their_data() -> None:
 
 def test_moved_after_an_exception() -> None:
     model = mlp()
-    with pytest.raises(KeyboardInterrupt), moved(ModelState(model), META):
+    with pytest.raises(KeyboardInterrupt), placed_on(SavedState(model), META):
         raise KeyboardInterrupt
     assert {p.device for p in model.parameters()} == {CPU}
 
@@ -91,7 +91,7 @@ def test_moved_after_an_exception() -> None:
 def test_moved_to_where_it_is() -> None:
     model = mlp()
     pointers = [p.data_ptr() for p in model.parameters()]
-    with moved(ModelState(model), CPU):
+    with placed_on(SavedState(model), CPU):
         assert [p.data_ptr() for p in model.parameters()] == pointers
 
 
@@ -118,7 +118,7 @@ def test_auto_is_the_cpu_where_there_is_no_accelerator() -> None:
     assert profile.environment.device == "cpu"
 
 
-class FakeCuda(Fake):
+class FakeCuda(FakeBackend):
     """Fake tensors that believe to lie on a GPU, so that torch takes the ways of a GPU."""
 
     def _fake(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.isolation.model_state import ModelState, kept
-from pytest_flopbudget.measure.isolation.tensor_contents import values_kept
+from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
+from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored
 from tests.measure.helpers import Fn, mlp, x
 
 if TYPE_CHECKING:
@@ -496,7 +496,7 @@ def test_nothing_is_added_to_gradients(
 def test_substitute_and_restore() -> None:
     model = Full(reads_values=False)
     before = picture(model)
-    state = ModelState(model)
+    state = SavedState(model)
     state.substitute(lambda tensor: tensor.detach().to("meta"))
     assert all(p.is_meta for p in model.parameters())
     state.restore()
@@ -506,7 +506,7 @@ def test_substitute_and_restore() -> None:
 def test_kept_restores_flags_and_requires_grad() -> None:
     model = Full(reads_values=False)
     before = picture(model)
-    with pytest.raises(Mishap), kept(model):
+    with pytest.raises(Mishap), restored_after(model):
         model.eval().requires_grad_(False)
         raise Mishap
     assert picture(model) == before
@@ -514,7 +514,7 @@ def test_kept_restores_flags_and_requires_grad() -> None:
 
 def test_values_kept() -> None:
     tensor = torch.ones(3)
-    with pytest.raises(Mishap), values_kept([tensor, torch.ones(2, device="meta")]):
+    with pytest.raises(Mishap), contents_restored([tensor, torch.ones(2, device="meta")]):
         tensor.zero_()
         raise Mishap
     assert torch.equal(tensor, torch.ones(3))

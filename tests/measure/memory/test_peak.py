@@ -16,11 +16,11 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.call import Call
+from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.memory import meter
-from pytest_flopbudget.measure.memory.meter import Allocator, meter_of
-from pytest_flopbudget.measure.memory.peak import weigh
+from pytest_flopbudget.measure.memory.meter import AllocatorMeter, meter_of
+from pytest_flopbudget.measure.memory.peak import measure_peak
 from tests.measure.helpers import Fn, mlp, x
 
 if TYPE_CHECKING:
@@ -371,9 +371,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeModule:
 
 def on_a_fake(fake: FakeModule, model: nn.Module, *, by_layer: bool = True) -> tuple[int, Any]:
     meter = meter_of(torch.device("cuda:1"), compiled=not by_layer)
-    assert isinstance(meter, Allocator)
+    assert isinstance(meter, AllocatorMeter)
     layers = Layers(model)
-    memory = weigh(model, layers if by_layer else None, Call((x(1),), {}, training=False), meter)
+    memory = measure_peak(
+        model, layers if by_layer else None, ModelCall((x(1),), {}, training=False), meter
+    )
     assert fake.devices == {torch.device("cuda:1")}
     return memory.total_bytes, dict(zip(layers.paths, memory.layer_bytes, strict=False))
 
@@ -431,7 +433,7 @@ def test_a_layer_that_raises_what_its_parent_catches(fake: FakeModule) -> None:
 
 def test_the_statistics_of_torch_have_these_names() -> None:
     assert all(hasattr(torch.cuda, name) for name in meter.STATISTICS)
-    assert isinstance(Allocator(torch.device("cuda")).watching(), nullcontext)
+    assert isinstance(AllocatorMeter(torch.device("cuda")).watching(), nullcontext)
 
 
 @pytest.mark.gpu

@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flopbudget.measure.timing.exclusive import alone
+from pytest_flopbudget.measure.timing.exclusive import exclusive_timing
 from pytest_flopbudget.measure.timing.noise import load, waited_ns
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pytest_flopbudget.measure.timing.exclusive import alone
+from pytest_flopbudget.measure.timing.exclusive import exclusive_timing
 
-with alone(folder=Path(sys.argv[1])):
+with exclusive_timing(folder=Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()
 """
 
 
 def test_alone_from_the_start(tmp_path: Path) -> None:
-    with alone(folder=tmp_path) as is_alone:
-        assert is_alone
-    with alone(folder=tmp_path) as again:
+    with exclusive_timing(folder=tmp_path) as is_exclusive:
+        assert is_exclusive
+    with exclusive_timing(folder=tmp_path) as again:
         assert again
 
 
@@ -44,8 +44,8 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
 
 
 def test_two_processes_are_not_alone(tmp_path: Path, other: subprocess.Popen[str]) -> None:
-    with alone(0.05, folder=tmp_path) as is_alone:
-        assert not is_alone
+    with exclusive_timing(0.05, folder=tmp_path) as is_exclusive:
+        assert not is_exclusive
     assert other.poll() is None
 
 
@@ -53,15 +53,15 @@ def test_a_process_that_dies_lets_the_next_one_in(
     tmp_path: Path, other: subprocess.Popen[str]
 ) -> None:
     other.kill()
-    with alone(60, folder=tmp_path) as is_alone:
-        assert is_alone
+    with exclusive_timing(60, folder=tmp_path) as is_exclusive:
+        assert is_exclusive
 
 
 def test_where_nothing_can_be_locked_nobody_waits(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("no folder")
-    with alone(folder=file) as is_alone:
-        assert is_alone
+    with exclusive_timing(folder=file) as is_exclusive:
+        assert is_exclusive
 
 
 # Waiting for a core.
@@ -105,8 +105,8 @@ def test_without_a_folder_for_temporary_files_nobody_waits(
         raise FileNotFoundError
 
     monkeypatch.setattr(tempfile, "gettempdir", missing)
-    with alone() as is_alone:
-        assert is_alone
+    with exclusive_timing() as is_exclusive:
+        assert is_exclusive
 
 
 def test_the_load(monkeypatch: pytest.MonkeyPatch) -> None:

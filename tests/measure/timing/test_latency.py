@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.call import Call
+from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.timing import latency as latency_module
 from pytest_flopbudget.measure.timing import stopwatch as stopwatch_module
@@ -44,10 +44,10 @@ def clock(request: pytest.FixtureRequest) -> FakeClock:
 
 
 @pytest.fixture(autouse=True)
-def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+def uncontended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine does, nothing waits for a core or for others unless a test says so."""
     waits(monkeypatch, repeat(0))
-    monkeypatch.setattr(latency_module, "alone", lambda: nullcontext(enter_result=True))
+    monkeypatch.setattr(latency_module, "exclusive_timing", lambda: nullcontext(enter_result=True))
 
 
 def waits(monkeypatch: pytest.MonkeyPatch, total_ns: Iterator[int]) -> None:
@@ -55,7 +55,7 @@ def waits(monkeypatch: pytest.MonkeyPatch, total_ns: Iterator[int]) -> None:
 
 
 def timed(model: nn.Module, clock: FakeClock, *, training: bool = False, **timing: Any) -> Latency:
-    call = Call((x(1),), {}, training)
+    call = ModelCall((x(1),), {}, training)
     return time_call(model, Layers(model), call, clock, Timing(**timing))
 
 
@@ -65,7 +65,7 @@ def test_the_third_fastest_round_stands_for_the_model(clock: FakeClock) -> None:
     found = timed(model, clock, budget_ms=15.0, stored=False)
     assert (found.total_ms, found.rounds) == (15.0, 5)
     assert (found.median_ms, found.spread_ms) == (15.0, 15.0)
-    assert found.doubt == ""
+    assert found.unreliable_reason == ""
 
 
 def test_a_value_within_its_budget_stops_at_once(clock: FakeClock) -> None:
@@ -102,7 +102,7 @@ def test_a_disturbed_phase_is_waited_out(clock: FakeClock, monkeypatch: pytest.M
     waits(monkeypatch, chain(_differences(waited, slow), repeat(10_000_000 * slow)))
     times = chain([10.0] * (LEAST_WARM_UP + 1), [20.0] * slow, repeat(10.0))
     found = timed(Timed(clock, times), clock, budget_ms=12.5, stored=False)
-    assert (found.total_ms, found.rounds, found.undisturbed) == (10.0, slow + 3, 3)
+    assert (found.total_ms, found.rounds, found.uncontended) == (10.0, slow + 3, 3)
 
 
 def _differences(waited: list[int], slow: int) -> Iterator[int]:
@@ -117,8 +117,11 @@ def _differences(waited: list[int], slow: int) -> Iterator[int]:
 def test_a_machine_that_never_gets_quiet(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     waits(monkeypatch, iter(range(0, 10**15, 10_000_000)))
     found = timed(Timed(clock, repeat(20.0)), clock, budget_ms=10.0, stored=False)
-    assert found.undisturbed == 0
-    assert found.doubt == f"the machine was busy: 0 of {found.rounds} rounds ran undisturbed"
+    assert found.uncontended == 0
+    assert (
+        found.unreliable_reason
+        == f"the machine was busy: 0 of {found.rounds} rounds were uncontended"
+    )
     assert clock.now < 9.2e9
 
 
@@ -144,7 +147,7 @@ def test_warm_up_lasts_until_nothing_is_faster(
     clock: FakeClock, times: list[float], calls: int
 ) -> None:
     model = Timed(clock, chain(times, repeat(times[-1])))
-    call = Call((x(1),), {}, training=False)
+    call = ModelCall((x(1),), {}, training=False)
     watch = Stopwatch(model, call, clock, limit_s=10.0)
     latency_module.warm_up(watch)
     assert model.calls == calls
@@ -155,7 +158,7 @@ def test_a_call_longer_than_the_limit_is_one_warm_up_and_one_round(clock: FakeCl
     found = timed(model, clock, budget_ms=1e6, stored=False)
     assert model.calls == 2
     assert (found.rounds, found.spread_ms, found.own) == (1, 0.0, None)
-    assert found.doubt == "one call takes 12.0 s, longer than the time limit of 10 s"
+    assert found.unreliable_reason == "one call takes 12.0 s, longer than the time limit of 10 s"
 
 
 @pytest.mark.parametrize("budget_ms", [None, 0.5, 1e6])
@@ -183,7 +186,7 @@ def test_forward_and_backward(clock: FakeClock) -> None:
 def test_a_call_that_compiles_is_told_apart(clock: FakeClock) -> None:
     model = Timed(clock, chain([30_000.0], repeat(10.0)))
     found = timed(model, clock, compiled=True, budget_ms=10.0, stored=False)
-    assert (found.compile_ms, found.total_ms, found.doubt) == (30_000.0, 10.0, "")
+    assert (found.compile_ms, found.total_ms, found.unreliable_reason) == (30_000.0, 10.0, "")
 
 
 def test_the_device_is_waited_for_once_a_call(clock: FakeClock) -> None:
@@ -196,8 +199,8 @@ def test_the_device_is_waited_for_once_a_call(clock: FakeClock) -> None:
 
 
 def test_beside_others_that_never_end(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency_module, "alone", lambda: nullcontext(enter_result=False))
-    assert timed(Timed(clock, repeat(3.0)), clock).doubt == NEVER_ALONE
+    monkeypatch.setattr(latency_module, "exclusive_timing", lambda: nullcontext(enter_result=False))
+    assert timed(Timed(clock, repeat(3.0)), clock).unreliable_reason == NEVER_ALONE
 
 
 def test_which_phases_are_told(clock: FakeClock) -> None:
@@ -279,7 +282,7 @@ def test_in_a_profile() -> None:
     assert profile.latency_spread_ms is not None
     assert (profile.rounds or 0) >= 1
     assert profile.latency_median_ms >= profile.latency_ms
-    assert 0 <= profile.undisturbed_rounds <= profile.rounds
+    assert 0 <= profile.uncontended_rounds <= profile.rounds
     assert profile[""].latency_ms == pytest.approx(
         sum(layer.own_latency_ms or 0 for layer in profile.layers)
     )

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.call import Call
+from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.timing.latency import Timing, time_call
-from pytest_flopbudget.measure.timing.layer_times import LayerWatch, typical
+from pytest_flopbudget.measure.timing.layer_times import LayerTimer, typical
 from tests.measure.helpers import Fn, mlp, x
 from tests.measure.timing.fake_time import FakeClock, FakeDevice, Passing, Timed
 
-pytestmark = pytest.mark.usefixtures("undisturbed_by_others")
+pytestmark = pytest.mark.usefixtures("exclusive_at_once")
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +37,7 @@ def clock(request: pytest.FixtureRequest) -> FakeClock:
 def own_times(model: nn.Module, clock: FakeClock, *, training: bool = False) -> Times:
     """Give the own forward and backward time of each layer in milliseconds."""
     layers = Layers(model)
-    call = Call((x(1, requires_grad=training),), {}, training)
+    call = ModelCall((x(1, requires_grad=training),), {}, training)
     found = time_call(model, layers, call, clock, Timing(budget_ms=1e9, stored=False))
     assert found.own is not None
     ways = zip(found.own.forward_ms, found.own.backward_ms, strict=True)
@@ -149,7 +149,7 @@ def test_the_fused_path_of_an_encoder_layer_is_what_is_timed() -> None:
         calls.append("fused")
         return original(*args, **kwargs)
 
-    watch = LayerWatch(Layers(model), FakeClock(), training=False)
+    watch = LayerTimer(Layers(model), FakeClock(), training=False)
     with pytest.MonkeyPatch.context() as patch, watch.attached(), torch.no_grad():
         patch.setattr(torch, "_transformer_encoder_layer_fwd", spy)
         model(x(1, 4, 8))
@@ -159,7 +159,7 @@ def test_the_fused_path_of_an_encoder_layer_is_what_is_timed() -> None:
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_nothing_stays_behind_after_an_exception(error: type[BaseException]) -> None:
     model = mlp()
-    watch = LayerWatch(Layers(model), FakeClock(), training=True)
+    watch = LayerTimer(Layers(model), FakeClock(), training=True)
     with pytest.raises(error), watch.attached():
         output = model(x(4, 8))
         watch.end_forward(output)
@@ -173,7 +173,7 @@ def test_what_an_instance_had_in_the_place_of_a_call_is_put_back() -> None:
     model = nn.Sequential(nn.Linear(1, 1))
     patched = model[0]._call_impl
     model[0].__dict__["_call_impl"] = patched
-    with LayerWatch(Layers(model), FakeClock(), training=False).attached():
+    with LayerTimer(Layers(model), FakeClock(), training=False).attached():
         assert vars(model[0])["_call_impl"] is not patched
     assert vars(model[0])["_call_impl"] is patched
 
@@ -234,7 +234,7 @@ def test_a_copy_of_a_layer_runs_itself(copied: Callable[[nn.Module], nn.Module])
         return self.layer(rows)
 
     model = Fn(forward, layer=nn.Linear(1, 1))
-    with LayerWatch(Layers(model), FakeClock(), training=False).attached():
+    with LayerTimer(Layers(model), FakeClock(), training=False).attached():
         model(torch.ones(1, 1))
     assert outputs == [0.0]
 
@@ -248,7 +248,7 @@ def test_replicas_of_layers_are_left_alone() -> None:
     seen: list[str] = []
     inner = Fn(lambda rows: seen.extend(vars(inner)) or rows)
     parallel = Parallel(inner)
-    with LayerWatch(Layers(nn.Sequential(parallel)), FakeClock(), training=False).attached():
+    with LayerTimer(Layers(nn.Sequential(parallel)), FakeClock(), training=False).attached():
         assert "_call_impl" in vars(parallel)
         inner(x(1))
     assert "_call_impl" not in seen

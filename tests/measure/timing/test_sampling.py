@@ -18,8 +18,8 @@ from pytest_flopbudget.measure.timing.sampling import (
     SETTLED_FROM,
     Round,
     Sample,
-    doubt,
     is_enough,
+    unreliable_reason,
 )
 
 LIMIT_NS = 10e9
@@ -54,7 +54,7 @@ def test_forward_and_backward_are_of_the_round_that_stands_for_the_model() -> No
     found = Sample()
     for forward, backward in [(9, 1), (4, 4), (1, 8), (2, 5)]:
         found.add(Round(forward, backward))
-    assert (found.standing.forward_ns, found.standing.backward_ns) == (1, 8)
+    assert (found.representative.forward_ns, found.representative.backward_ns) == (1, 8)
     assert found.value_ns == 9
 
 
@@ -78,11 +78,11 @@ def test_the_spread_is_between_the_quartiles(times: list[int], spread: float) ->
 
 
 @pytest.mark.parametrize(("waited", "quiet"), [(0, True), (20, True), (21, False)])
-def test_a_round_that_waited_for_two_percent_of_it_is_undisturbed(
+def test_a_round_that_waited_for_two_percent_of_it_is_uncontended(
     waited: int, *, quiet: bool
 ) -> None:
-    assert Round(600, 400, waited).undisturbed is quiet
-    assert sample(1000, 1000, waited_ns=waited).undisturbed == 2 * quiet
+    assert Round(600, 400, waited).uncontended is quiet
+    assert sample(1000, 1000, waited_ns=waited).uncontended == 2 * quiet
 
 
 # When there are enough.
@@ -108,15 +108,18 @@ def test_when_a_budget_is_judged(rounds: int, budget: int, spent: float, *, enou
     assert is_enough(sample(*[100] * rounds), budget, spent, stored=False) is enough
 
 
-def test_what_is_over_its_budget_needs_undisturbed_rounds() -> None:
+def test_what_is_over_its_budget_needs_uncontended_rounds() -> None:
     busy = sample(*[100] * 48, waited_ns=50)
     for _ in range(15):
         busy.add(Round(100))
     assert not is_enough(busy, 50, CONFIRMED_FROM, stored=False)
-    assert doubt(busy, LIMIT_NS) == "the machine was busy: 15 of 63 rounds ran undisturbed"
+    assert (
+        unreliable_reason(busy, LIMIT_NS)
+        == "the machine was busy: 15 of 63 rounds were uncontended"
+    )
     busy.add(Round(100))  # a quarter of all
     assert is_enough(busy, 50, CONFIRMED_FROM, stored=False)
-    assert doubt(busy, LIMIT_NS) == ""
+    assert unreliable_reason(busy, LIMIT_NS) == ""
 
 
 STEADY = [100] * 2 * ENOUGH_ROUNDS
@@ -139,7 +142,7 @@ def test_what_may_be_stored_must_be_settled(
     assert is_enough(sample(*times), budget, spent, stored=True) is enough
 
 
-def test_what_may_be_stored_needs_undisturbed_rounds() -> None:
+def test_what_may_be_stored_needs_uncontended_rounds() -> None:
     busy = sample(*STEADY, waited_ns=50)
     assert not is_enough(busy, None, SETTLED_BY, stored=True)
     assert is_enough(busy, None, DECIDED_BY, stored=True)
@@ -158,8 +161,8 @@ def test_whatever_happens_there_is_an_end(
 # What is not to be believed.
 
 
-def test_undisturbed_rounds_are_believed() -> None:
-    assert doubt(sample(*[5] * RANK), LIMIT_NS) == ""
+def test_uncontended_rounds_are_believed() -> None:
+    assert unreliable_reason(sample(*[5] * RANK), LIMIT_NS) == ""
 
 
 @pytest.mark.parametrize(
@@ -175,9 +178,9 @@ def test_undisturbed_rounds_are_believed() -> None:
         ),
         (
             sample(*[100] * 40, waited_ns=3),
-            "the machine was busy: 0 of 40 rounds ran undisturbed",
+            "the machine was busy: 0 of 40 rounds were uncontended",
         ),
     ],
 )
 def test_why_a_value_is_not_believed(found: Sample, reason: str) -> None:
-    assert doubt(found, LIMIT_NS) == reason
+    assert unreliable_reason(found, LIMIT_NS) == reason

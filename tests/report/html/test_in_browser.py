@@ -8,20 +8,20 @@ import pytest
 from pytest_flopbudget.metrics import GFLOPS, PARAMS, change_text
 from pytest_flopbudget.report.html.page import html_text
 from pytest_flopbudget.report.run import Run
-from pytest_flopbudget.verdict.result import Result, Unjudged, Update
+from pytest_flopbudget.verdict.result import Result, Unjudged, UpdateCommand
 from tests.report.html.browser import Page
 from tests.report.html.test_page import HOSTILE
 from tests.strategies import (
     ENVIRONMENT,
     NET,
     baseline,
+    budget_settings,
     entry,
     large,
     profile,
     result,
     run,
     settings,
-    terms,
     timed,
     uncounted,
 )
@@ -29,7 +29,7 @@ from tests.strategies import (
 pytestmark = pytest.mark.browser
 
 GROWN = {**NET, "head": ("Linear", 840, 72_000_000), "tail": ("Conv2d", 60, 50_000_000)}
-ALL = terms("params", "gflops", "latency")
+ALL = budget_settings("params", "gflops", "latency")
 WIDE = 900  # pixels that the icicle has at the least in a wide window
 
 
@@ -122,7 +122,9 @@ def test_the_own_part_of_a_layer_stays_uncovered(page: Page) -> None:
 def test_a_peak_is_a_bar_and_not_a_width(page: Page) -> None:
     peaks = {"": 8, "stem": 8, "body": 2, "body.0": 2, "head": 4}
     spent = {path: {"memory_bytes": peak * 10**6} for path, peak in peaks.items()}
-    open_(page, result(profile(layers=spent, memory_bytes=9_000_000), None, terms("memory")))
+    open_(
+        page, result(profile(layers=spent, memory_bytes=9_000_000), None, budget_settings("memory"))
+    )
     assert page.texts("h3")[0] == "Layers by memory"
     assert page.texts(".note")[0].startswith("A peak is not the sum of the peaks below it")
     third = width(page.cell("(model)")) / 3
@@ -533,7 +535,7 @@ def test_hostile_names_are_names(page: Page, name: str) -> None:
     spec = {**NET, name: (name, 5, 5)}
     test = f"tests/test_net.py::test_net[{name}]"
     known = profile(spec, inputs=(name,), uncounted=(uncounted(name, name),), unused=(name,))
-    found = result(known, None, test=test, update=Update(target=test))
+    found = result(known, None, test=test, update=UpdateCommand(target=test))
     broken = Unjudged(test=test, name=None, error=name)
     page.open(html_text(Run(settings=settings(), results=(found,), unjudged=(broken,))))
     assert page.driver.title == "2 of 2 flop budgets failed"
@@ -548,7 +550,7 @@ def test_hostile_names_are_names(page: Page, name: str) -> None:
 
 def test_a_command_is_copied_as_it_is_to_be_typed(page: Page) -> None:
     test = "tests/test_net.py::test_net[`a|b` </script> $x]"
-    found = result(profile(), None, test=test, update=Update(target=test))
+    found = result(profile(), None, test=test, update=UpdateCommand(target=test))
     open_(page, found)
     (code,) = page.all(".command code")
     assert code.text == f"pytest --update-budgets '{test}'"

@@ -20,6 +20,7 @@ from tests.strategies import (
     NET,
     Costs,
     baseline,
+    budget_settings,
     counts,
     entry,
     large,
@@ -29,7 +30,6 @@ from tests.strategies import (
     result,
     run,
     settings,
-    terms,
     texts,
     timed,
     uncounted,
@@ -49,7 +49,7 @@ HOSTILE = [
     "\ud800",
     "x" * 10_000,
 ]
-ALL = terms("params", "gflops", "latency")
+ALL = budget_settings("params", "gflops", "latency")
 
 
 class Markup(HTMLParser):
@@ -229,7 +229,7 @@ def specs(draw: st.DrawFn) -> dict[str, Costs]:
 @given(now=specs(), before=specs())
 def test_own_costs_add_up_to_both_totals(now: dict[str, Costs], before: dict[str, Costs]) -> None:
     measured, stored = profile(now), baseline(before)
-    layers = columns(result(measured, stored, terms(each_layer=False)))
+    layers = columns(result(measured, stored, budget_settings(each_layer=False)))
     for key, field in (("params", "params"), ("gflops", "flops")):
         column = layers["metrics"][key]
         own = [value or 0 for value in column["own"]]
@@ -269,7 +269,9 @@ def test_a_metric_without_layers_has_no_column() -> None:
 
 
 def test_a_metric_that_is_not_judged_has_no_column() -> None:
-    assert list(columns(result(profile(), baseline(), terms("gflops")))["metrics"]) == ["gflops"]
+    assert list(columns(result(profile(), baseline(), budget_settings("gflops")))["metrics"]) == [
+        "gflops"
+    ]
 
 
 def test_without_a_baseline_nothing_was_before() -> None:
@@ -322,7 +324,7 @@ def test_what_was_not_compared_says_why() -> None:
 
 def test_ignored_operators_stay_visible() -> None:
     ran = profile(uncounted=(uncounted("a::a", calls=2), uncounted("b::b", path="")))
-    said = budget(result(ran, baseline(), terms(ignore_ops=("a::a",))))
+    said = budget(result(ran, baseline(), budget_settings(ignore_ops=("a::a",))))
     assert said["uncounted"] == [
         {"operator": "a::a", "layer": "head", "calls": 2, "shapes": "1x8", "ignored": True},
         {"operator": "b::b", "layer": "(model)", "calls": 1, "shapes": "1x8", "ignored": False},

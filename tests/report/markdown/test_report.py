@@ -15,16 +15,16 @@ from markdown_it import MarkdownIt
 
 from pytest_flopbudget.escaping import named as shown_name
 from pytest_flopbudget.report.markdown.report import COMMENT_LIMIT, markdown_text
-from pytest_flopbudget.verdict.result import Unjudged, Update
+from pytest_flopbudget.verdict.result import Unjudged, UpdateCommand
 from tests.plugin.golden import assert_golden
 from tests.strategies import (
     NET,
     baseline,
+    budget_settings,
     layer,
     profile,
     result,
     run,
-    terms,
     texts,
     timed,
     uncounted,
@@ -104,7 +104,7 @@ def named(name: str, /, **more: object) -> Result:
 
 
 def test_golden() -> None:
-    every = terms("params", "gflops", "latency")
+    every = budget_settings("params", "gflops", "latency")
     found = [
         result(profile(), baseline(), test=f"{FILE}::test_same"),
         result(profile(GROWN), baseline(), test=f"{FILE}::test_grown[a|b]"),
@@ -144,7 +144,7 @@ def test_a_run_that_fails_as_a_whole_does_not_look_green() -> None:
     text = markdown_text(run(green, errors=("two tests claim one name\n\nhint: rename",)))
     assert text.startswith("### ❌ 1 compute budget: 1 within\n")
     assert "errors:\ntwo tests claim one name\n```" in text
-    stale = {"stale": ("gone.yaml",), "terms": terms(fail_on=("stale",))}
+    stale = {"stale": ("gone.yaml",), "budget_settings": budget_settings(fail_on=("stale",))}
     assert markdown_text(run(green, **stale)).startswith("### ❌ 1 compute budget: 1 within\n")
     trimmed = {**stale, "update": True, "trim": True, "removed": stale["stale"]}
     assert markdown_text(run(green, **trimmed)).startswith("### ✅ 1 compute budget: 1 within\n")
@@ -174,7 +174,7 @@ def hostile_run(name: str) -> Run:
         result(
             profile(spec, uncounted=unknown),
             baseline(spec),
-            terms(ignore_ops=(unknown[0].operator,)),
+            budget_settings(ignore_ops=(unknown[0].operator,)),
             test=f"{name}::i",
         ),
     ]
@@ -219,14 +219,14 @@ def test_any_name_is_whole_and_fits(name: str, limit: int) -> None:
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name.isprintable()][:-3])
 def test_a_command_is_never_changed(name: str) -> None:
-    found = named(name, update=Update(target=f"{FILE}::{name}"))
+    found = named(name, update=UpdateCommand(target=f"{FILE}::{name}"))
     (line,) = commands_of(markdown_text(run(found)))
     assert shlex.split(line) == ["pytest", "--update-budgets", f"{FILE}::{name}"]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\u202eb", "x" * 3000])
 def test_a_command_that_cannot_be_read_is_not_shown(name: str) -> None:
-    text = markdown_text(run(named(name, update=Update(target=name))))
+    text = markdown_text(run(named(name, update=UpdateCommand(target=name))))
     assert commands_of(text) == []
     assert "too long to be shown, or has characters that cannot be seen" in text
 

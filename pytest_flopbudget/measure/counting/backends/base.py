@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.operators import Operator
 
 
-class World(Protocol):
+class Backend(Protocol):
     """Where a model runs while it is counted."""
 
     name: str

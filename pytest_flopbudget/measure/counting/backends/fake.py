@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_flopbudget.measure.counting.backends.base import World
+from pytest_flopbudget.measure.counting.backends.base import Backend
 from pytest_flopbudget.measure.counting.meta_kernels.overrides import kernel_of
 from pytest_flopbudget.measure.hardware.devices import CPU
-from pytest_flopbudget.measure.isolation.storages import without_addresses
-from pytest_flopbudget.measure.isolation.substitutes import Twins
+from pytest_flopbudget.measure.isolation.storages import forbid_data_pointers
+from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
 from pytest_flopbudget.measure.operators import tensors
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.operators import Operator
 
 
-class Fake(World):
+class FakeBackend(Backend):
     """torch's fake tensors: like meta, but each believes that it lies on its own device."""
 
     name = "fake"
@@ -30,7 +30,7 @@ class Fake(World):
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self._twins = Twins()
+        self._twins = TensorSubstitutes()
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -63,7 +63,7 @@ class Fake(World):
         del given
         output = kernel_of(operator)(*args, **kwargs)
         if not operator.aliases:
-            without_addresses(filter(_is_fake, tensors((output,))))
+            forbid_data_pointers(filter(_is_fake, tensors((output,))))
         return output
 
     def is_real(self, tensor: torch.Tensor) -> bool:

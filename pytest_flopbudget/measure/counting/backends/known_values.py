@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SMALL = 2**16  # elements up to which a constant keeps its values
 
 
-class Values:
+class KnownValues:
     """The values of constants: of real tensors, and of meta tensors that stand for one.
 
     Only what forward made is ever written into. After a write of what is not known, nothing is

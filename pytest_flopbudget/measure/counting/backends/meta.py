@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_map_only
 
-from pytest_flopbudget.measure.counting.backends.base import World
-from pytest_flopbudget.measure.counting.backends.known_values import SMALL, Values
-from pytest_flopbudget.measure.counting.meta_kernels.cache import Memo
+from pytest_flopbudget.measure.counting.backends.base import Backend
+from pytest_flopbudget.measure.counting.backends.known_values import SMALL, KnownValues
+from pytest_flopbudget.measure.counting.meta_kernels.cache import MetaKernelCache
 from pytest_flopbudget.measure.hardware.devices import CPU, META
-from pytest_flopbudget.measure.isolation.garbage_collection import uncollected
-from pytest_flopbudget.measure.isolation.storages import without_addresses
-from pytest_flopbudget.measure.isolation.substitutes import Twins
+from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
+from pytest_flopbudget.measure.isolation.storages import forbid_data_pointers
+from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
 from pytest_flopbudget.measure.operators import tensors
 
 if TYPE_CHECKING:
@@ -34,20 +34,20 @@ FROM_SHAPES = frozenset(  # operators that read nothing of a tensor but its shap
 )
 
 
-class Meta(World):
+class MetaBackend(Backend):
     """Tensors without values, except for small constants: their values follow them."""
 
     name = "meta"
 
     def __init__(self) -> None:
-        self._twins = Twins()
-        self._values = Values()  # of constants
-        self._inputs = Values()
-        self._memo = Memo()
+        self._twins = TensorSubstitutes()
+        self._values = KnownValues()  # of constants
+        self._inputs = KnownValues()
+        self._memo = MetaKernelCache()
 
     def entered(self) -> AbstractContextManager[Any]:
         """Collect no garbage meanwhile: there is next to none, and the model is soon through."""
-        return uncollected()
+        return garbage_collection_off()
 
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the meta twin of a tensor; indices, masks and sizes are constants of a model."""
@@ -140,13 +140,13 @@ class Meta(World):
             kwargs = kwargs | {"device": META} | dict.fromkeys(kwargs.keys() & {"pin_memory"})
         output = self._memo.run(operator, args, kwargs, given)
         if not operator.aliases:
-            without_addresses(tensors((output,)))
+            forbid_data_pointers(tensors((output,)))
         return output
 
     def _known(self, value: torch.Tensor) -> torch.Tensor:
         """Return a meta tensor of known value."""
         tensor = value.to(META)
-        without_addresses((tensor,))
+        forbid_data_pointers((tensor,))
         self._values.know(tensor, value)
         return tensor
 

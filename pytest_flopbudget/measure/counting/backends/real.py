@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.call import copied
-from pytest_flopbudget.measure.counting.backends.base import World
+from pytest_flopbudget.measure.call import copy_to
+from pytest_flopbudget.measure.counting.backends.base import Backend
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.operators import Operator
 
 
-class Real(World):
+class RealBackend(Backend):
     """The model as it is."""
 
     name = "real"
@@ -37,7 +37,7 @@ class Real(World):
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Take a copy, so that nothing can happen to the input."""
-        return copied(tensor, tensor.device)
+        return copy_to(tensor, tensor.device)
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator itself."""

@@ -29,7 +29,7 @@ SCALARS = frozenset(
 UNKNOWN: Any = object()  # the answer cannot be repeated
 
 
-class Memo:
+class MetaKernelCache:
     """Runs operators on meta tensors, those that can be repeated once for each form."""
 
     def __init__(self) -> None:

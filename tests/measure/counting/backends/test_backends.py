@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.counting.backends.fake import Fake
+from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
 from pytest_flopbudget.measure.counting.backends.known_values import SMALL
-from pytest_flopbudget.measure.counting.backends.meta import Meta
-from pytest_flopbudget.measure.counting.backends.real import Real
+from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
+from pytest_flopbudget.measure.counting.backends.real import RealBackend
 from tests.measure.helpers import Fn, counted_in, mlp, x
 
 ONCE = 2 * 4 * 8 * 8
@@ -274,7 +274,7 @@ def test_what_fails_with_fake_tensors_is_not_logged(caplog: pytest.LogCaptureFix
         with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
             profile_model(Fn(torch.mm), (x(2, 3), x(4, 5)))
         assert (caplog.records, logger.disabled) == ([], False)
-        with Fake().entered():
+        with FakeBackend().entered():
             pass
         assert not logger.disabled
     finally:
@@ -286,7 +286,7 @@ def test_what_fails_with_fake_tensors_is_not_logged(caplog: pytest.LogCaptureFix
 GROUPS = torch.tensor([2, 6], dtype=torch.int32)
 
 
-@pytest.mark.parametrize("world", [Meta, Fake, Real])
+@pytest.mark.parametrize("world", [MetaBackend, FakeBackend, RealBackend])
 @pytest.mark.parametrize(
     ("width", "dtype"), [(4, torch.float32), (8, torch.float32), (8, torch.bfloat16)]
 )
@@ -306,6 +306,6 @@ def test_grouped_products(
     model = Fn(lambda a, b, groups=None: torch._grouped_mm(a, b, offs=groups) + 0)
     inputs = (x(*a, dtype=dtype), x(*b, dtype=dtype), *(() if groups is None else (groups,)))
     count = counted_in(world(), model, inputs)
-    real = counted_in(Real(), model, inputs)
+    real = counted_in(RealBackend(), model, inputs)
     assert sum(count.forward) == flops * width
     assert count.visits.outputs == real.visits.outputs

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pytest_flopbudget.measure.counting.meta_kernels.cache import Memo
+from pytest_flopbudget.measure.counting.meta_kernels.cache import MetaKernelCache
 from pytest_flopbudget.measure.operators import operator_of, tensors
 
 
@@ -20,7 +20,7 @@ class Compared(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.memo = Memo()
+        self.memo = MetaKernelCache()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -112,7 +112,7 @@ def test_a_gradient_that_nobody_wants_is_none() -> None:
 
 
 def test_an_answer_is_asked_for_once() -> None:
-    memo, calls = Memo(), []
+    memo, calls = MetaKernelCache(), []
     erf = operator_of(torch.ops.aten.erf.default)
     rows = meta(2, 3)
 
