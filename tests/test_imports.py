@@ -35,10 +35,11 @@ PLACES = """
 """
 APART = {(judge, "measure") for judge in ("base_commit", "verdict", "report", "selftest")}
 PLACES_OF_MEASURE = """
+    torch_internals
     hardware
     isolation
     call layers operators
-    call_interception error_notes lazy_modules quantized_params
+    operator_mode profiled_call call_interception error_notes lazy_modules quantized_params
     counting timing memory
     build_profile
     pipeline

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_flopbudget.measure.memory.peak import Memory
 from pytest_flopbudget.measure.quantized_params import packed_scalars
 from pytest_flopbudget.measure.timing.latency import Latency
+from pytest_flopbudget.measure.torch_internals.modules import own_parameters
 from pytest_flopbudget.profile.environment import Environment
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
 
@@ -84,7 +85,7 @@ def _params(layers: Layers) -> dict[str, Sequence[Any]]:
     seen: set[int] = set()
     own, trainable = [], []
     for module in layers.modules:
-        new = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
+        new = [p for p in own_parameters(module) if id(p) not in seen]
         new = list({id(p): p for p in new}.values())
         seen.update(map(id, new))
         own.append(sum(p.numel() for p in new) + packed_scalars(module))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.isolation.model_state import SavedState
+from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves, tree_map_only
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape

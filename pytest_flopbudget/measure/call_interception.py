@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from pytest_flopbudget.measure.layers import ROOT, Layers
+from pytest_flopbudget.measure.torch_internals.modules import (
+    CALL,
+    COMPILED_CALL,
+    compiled_call,
+    compiled_from,
+    has_compiled_forward,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Call = Callable[..., Any]
-
-CALLS = ("_call_impl", "_compiled_call_impl")  # what runs a module, compiled or not
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def intercepted_calls(layers: Layers, wrap: Callable[[int, Call], Call]) -> Iter
     """Call each layer but the root by what `wrap` makes of its number and of what calls it."""
     with ExitStack() as stack:
         for layer, module in _called_one_by_one(layers):
-            for name in CALLS:
+            for name in (CALL, COMPILED_CALL):
                 if (call := getattr(module, name)) is not None:
                     stand_in = _StandIn(module, name, wrap(layer, call))
                     stack.enter_context(_replaced(module, name, stand_in))
@@ -37,9 +42,9 @@ def intercepted_calls(layers: Layers, wrap: Callable[[int, Call], Call]) -> Iter
 def is_compiled(module: nn.Module) -> bool:
     """Tell whether a module runs as compiled, so that no layer below it is called any more."""
     return (
-        hasattr(module, "_orig_mod")
-        or module._compiled_call_impl is not None
-        or hasattr(getattr(module, "forward", None), "_torchdynamo_orig_callable")
+        compiled_from(module) is not None
+        or compiled_call(module) is not None
+        or has_compiled_forward(module)
     )
 
 

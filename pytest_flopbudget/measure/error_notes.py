@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import FlopBudgetError
 from pytest_flopbudget.measure.call import shapes
+from pytest_flopbudget.measure.torch_internals.modules import CALL
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import shape_text
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.measure.layers import Layers
 
-CALL, FORWARD = "_call_impl", "forward"  # of `torch.nn.Module`; the first has the inputs
+FORWARD = "forward"  # of `torch.nn.Module`, as `CALL` is, which has the inputs
 
 
 @contextmanager

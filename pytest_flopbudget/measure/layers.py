@@ -6,7 +6,8 @@ from bisect import bisect_right
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-import torch
+from pytest_flopbudget.measure.torch_internals.autograd import next_sequence_number
+from pytest_flopbudget.measure.torch_internals.modules import compiled_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ class Layers:
     def __init__(self, model: nn.Module) -> None:
         named = dict(model.named_modules())
         self.paths = list(named)
-        self.modules = list(named.values())
+        self.modules: list[nn.Module] = list(named.values())
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -55,10 +56,15 @@ class AutogradOwners:
 
     def note(self, layer: int) -> None:
         """Note that from here on `layer` makes the nodes."""
-        self._numbers.append(torch._C._autograd._get_sequence_nr())
+        self._numbers.append(next_sequence_number())
         self._layers.append(layer)
 
     def at(self, number: int) -> int:
         """Return the layer that made a node."""
         position = bisect_right(self._numbers, number) - 1
         return self._layers[position] if position >= 0 else 0
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """Return the model that a compiled one was made of, or the model itself."""
+    return compiled_from(model) or model

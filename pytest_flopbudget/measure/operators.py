@@ -7,7 +7,12 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch._ops import OpOverload
+
+from pytest_flopbudget.measure.torch_internals.dispatch import (
+    OpOverload,
+    is_made_of_operators,
+    schema_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,20 +37,18 @@ class Operator:
     @cached_property
     def name(self) -> str:
         """Its name without the overload, `namespace::name`."""
-        return self.func._schema.name
+        name: str = schema_of(self.func).name
+        return name
 
     @cached_property
     def is_composite(self) -> bool:
         """Whether it is made of other operators, which then are what counts."""
-        name = self.func.name()
-        return torch._C._dispatch_has_kernel(name) and (
-            torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
-        )
+        return is_made_of_operators(self.func)
 
     @cached_property
     def aliases(self) -> bool:
         """Whether it says that its outputs may lie in the memory of its inputs."""
-        schema = self.func._schema
+        schema = schema_of(self.func)
         return any(value.alias_info is not None for value in (*schema.arguments, *schema.returns))
 
     @cached_property
@@ -71,7 +74,7 @@ class Operator:
         undeclared = UNDECLARED_WRITES.get(self.name, ())
         return tuple(
             (position, argument.name)
-            for position, argument in enumerate(self.func._schema.arguments)
+            for position, argument in enumerate(schema_of(self.func).arguments)
             if _is_write(argument) or argument.name in undeclared
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
@@ -18,12 +17,13 @@ from pytest_flopbudget.measure.hardware.environment import environment_of
 from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
 from pytest_flopbudget.measure.isolation.placement import placed_on
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored, memory_restored
-from pytest_flopbudget.measure.layers import Layers
+from pytest_flopbudget.measure.layers import Layers, uncompiled
 from pytest_flopbudget.measure.lazy_modules import initialized
 from pytest_flopbudget.measure.memory.meter import meter_of
 from pytest_flopbudget.measure.memory.peak import measure_peak
 from pytest_flopbudget.measure.timing.clock import clock_of
 from pytest_flopbudget.measure.timing.latency import Timing, time_call
+from pytest_flopbudget.measure.torch_internals.autograd import has_gradient_hooks
 from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ def measure(
     """
     _check(model)
     call = ModelCall.of(
-        _uncompiled(model), args, kwargs, training=measure_settings.mode == "training"
+        uncompiled(model), args, kwargs, training=measure_settings.mode == "training"
     )
     model = initialized(model, call)
-    original = _uncompiled(model)
+    original = uncompiled(model)
     layers = Layers(original)
     counted, timed = None, DeviceRun()
     with restored_after(model) as state, layer_note_on_error(layers):
@@ -96,7 +96,7 @@ def _time(
     if not is_there(device):
         return DeviceRun(reasons=dict.fromkeys(RUN, f"there is no device `{device}` here"))
     written = [] if counted is None else counted.written
-    if any(map(_has_hooks, state.tensors)):
+    if any(map(has_gradient_hooks, state.tensors)):
         written = [*written, *model.parameters()]  # an optimiser may step in backward
     kept_values = contents_restored([*model.buffers(), *written])
     where = environment_of(
@@ -134,17 +134,6 @@ def _timing(measure_settings: MeasureSettings, goal: LatencyGoal, where: Environ
         compiled=where.compiled,
         progress=goal.progress,
     )
-
-
-def _has_hooks(tensor: torch.Tensor) -> bool:
-    """Tell whether something runs when the gradient of a tensor is there."""
-    return bool(tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None))
-
-
-def _uncompiled(model: nn.Module) -> nn.Module:
-    """Return the model that a compiled one was made of."""
-    original: nn.Module = getattr(model, "_orig_mod", model)
-    return original
 
 
 def _check(model: object) -> None:

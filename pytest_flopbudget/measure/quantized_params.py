@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pytest_flopbudget.measure.torch_internals.modules import unpacked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
-
-METHODS = ("unpack", "__getstate__")  # of which one gives back what is packed
 
 
 def packed_scalars(module: nn.Module) -> int:
@@ -28,7 +28,4 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
         for item in value:
             yield from _tensors(item)
     elif isinstance(value, torch.ScriptObject):
-        packed: Any = value
-        method = next((name for name in METHODS if packed._has_method(name)), None)
-        if method is not None:
-            yield from _tensors(getattr(packed, method)())
+        yield from _tensors(unpacked(value))

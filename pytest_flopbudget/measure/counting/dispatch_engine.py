@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.call import set_mode, tensors_in
 from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
@@ -20,10 +18,12 @@ from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
 from pytest_flopbudget.measure.isolation.random_state import seed
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored, memory_restored
 from pytest_flopbudget.measure.layers import AutogradOwners
+from pytest_flopbudget.measure.torch_internals.dispatch import is_seen_by_a_mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
     from torch import nn
 
     from pytest_flopbudget.measure.call import ModelCall
@@ -155,7 +155,7 @@ class CountingRun:
         return self._result
 
     def _enter(self, layer: int, values: Any) -> None:
-        if not torch._C._len_torch_dispatch_stack():  # in a thread of its own
+        if not is_seen_by_a_mode():  # in a thread of its own
             self._result.note(THREAD, layer, tensors_in(values))
         self._visits.enter(layer, values)
 

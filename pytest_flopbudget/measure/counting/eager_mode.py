@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,12 @@ import torch
 from torch import nn
 
 from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
+from pytest_flopbudget.measure.torch_internals.modules import (
+    COMPILED_CALL,
+    compiled_call,
+    compiled_from,
+    dynamo_is_loaded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,17 +48,13 @@ def eager_mode(layers: Layers, *, training: bool) -> Iterator[None]:
 
 def _uncompile(layers: Layers) -> None:
     for module in layers.modules:
-        original = getattr(module, "_orig_mod", None)
+        original = compiled_from(module)
         if original is not None:
             vars(module)["forward"] = original
-        if getattr(module, "_compiled_call_impl", None) is not None:
-            vars(module)["_compiled_call_impl"] = None
+        if compiled_call(module) is not None:
+            vars(module)[COMPILED_CALL] = None
 
 
 def _uncompiled_functions() -> AbstractContextManager[Any]:
     """Whoever compiled a function has imported Dynamo, which nobody else should have to."""
-    return (
-        torch.compiler.set_stance("force_eager")
-        if "torch._dynamo" in sys.modules
-        else nullcontext()
-    )
+    return torch.compiler.set_stance("force_eager") if dynamo_is_loaded() else nullcontext()

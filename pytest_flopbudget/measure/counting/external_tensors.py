@@ -10,6 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
+from pytest_flopbudget.measure.torch_internals.autograd import write_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -95,7 +96,7 @@ class WatchedOrigins(TorchFunctionMode, ExternalTensors):
         if func in SHARE:
             storage = storage_of(tensor)
             self._known.add(storage)  # torch does not resize what it shares either
-            self._shared[storage] = tensor, tensor.detach().clone(), tensor._version
+            self._shared[storage] = tensor, tensor.detach().clone(), write_count(tensor)
         elif func is torch.Tensor.data_ptr and not _called_by_torch():
             self._note(KERNEL, tensor)
 
@@ -107,10 +108,10 @@ class WatchedOrigins(TorchFunctionMode, ExternalTensors):
         if storage not in self._shared:
             return False
         tensor, contents, version = self._shared[storage]
-        if tensor._version == version and _is_equal(tensor, contents):
+        if write_count(tensor) == version and _is_equal(tensor, contents):
             return False
         del self._shared[storage]
-        return tensor._version == version
+        return write_count(tensor) == version
 
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:

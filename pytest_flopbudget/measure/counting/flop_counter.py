@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch._ops import HigherOrderOperator
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.counting.formulas import (
@@ -16,12 +14,13 @@ from pytest_flopbudget.measure.counting.formulas import (
     shapes_of,
 )
 from pytest_flopbudget.measure.counting.free_operators import is_free
-from pytest_flopbudget.measure.operators import is_made_of_others, operator_of, tensors
+from pytest_flopbudget.measure.operator_mode import OperatorMode
+from pytest_flopbudget.measure.operators import tensors
+from pytest_flopbudget.measure.torch_internals.autograd import running_node, sequence_number
+from pytest_flopbudget.measure.torch_internals.dispatch import eager_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from torch._ops import OpOverload
+    from collections.abc import Iterable, Sequence
 
     from pytest_flopbudget.measure.counting.backends.base import Backend
     from pytest_flopbudget.measure.counting.flop_count import FlopCount
@@ -29,19 +28,16 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
     from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
     from pytest_flopbudget.measure.layers import AutogradOwners
-from pytest_flopbudget.measure.operators import Operator
-
-DENSE = torch._C.DispatchKey.CompositeExplicitAutograd  # of operators that are made of others
+    from pytest_flopbudget.measure.operators import Operator
+    from pytest_flopbudget.measure.torch_internals.dispatch import HigherOrderOperator
 
 
 class FormulaError(MeasureError):
     """A formula that somebody registered is wrong: no other way to run the model would help."""
 
 
-class FlopCounterMode(TorchDispatchMode):
+class FlopCounterMode(OperatorMode):
     """Runs every operator in its world, and adds what it costs to the layer that runs."""
-
-    supports_higher_order_operators = True
 
     def __init__(
         self,
@@ -62,41 +58,27 @@ class FlopCounterMode(TorchDispatchMode):
         self._result = result
         self._is_last = is_last  # there is no other world to try
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Spare the import of `torch._dynamo`, which takes as long as that of torch."""
-        return False
+    def is_run_whole(self, operator: Operator, given: Sequence[torch.Tensor]) -> bool:
+        """Return whether there is a formula for an operator that is made of others."""
+        del given
+        return formula_of(operator.func) is not None
 
-    def __torch_dispatch__(
-        self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if any(map(is_made_of_others, types)):
-            return NotImplemented  # the operators on those others come here
-        kwargs = kwargs or {}
-        if isinstance(func, HigherOrderOperator):
-            return self._run_higher_order(func, args, kwargs)
-        operator = operator_of(func)
-        formula = formula_of(func)
-        if formula is None and operator.is_composite:
-            with self:
-                return func.decompose(*args, **kwargs)
+    def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
+        """Run an operator in the backend, and book what it costs."""
         try:
-            return self._run(operator, formula, args, kwargs)
+            self._access.note(operator, args, kwargs, given)
+            output = self._world.run(operator, args, kwargs, given)
+            formula = formula_of(operator.func)
+            if formula is not None:
+                self._count(operator.name, formula, given, args, kwargs, output)
+            elif not is_free(operator.func):
+                self._note_uncounted(operator.name, given)
         except Exception as error:
             self._access.note_failure(error)
             raise
-
-    def _run(self, operator: Operator, formula: Formula | None, args: Any, kwargs: Any) -> Any:
-        given = list(tensors(args, kwargs))
-        self._access.note(operator, args, kwargs, given)
-        output = self._world.run(operator, args, kwargs, given)
-        if formula is not None:
-            self._count(operator.name, formula, given, args, kwargs, output)
-        elif not is_free(operator.func):
-            self._note_uncounted(operator.name, given)
         return output
 
-    def _run_higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def run_higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
         """Run an operator that takes functions: by its formula, or as what it is made of."""
         name, formula = f"higher_order::{func.__name__}", formula_of(func)
         given = list(tensors(args, kwargs))
@@ -109,11 +91,9 @@ class FlopCounterMode(TorchDispatchMode):
             self._access.reads.values = True
             with self:
                 return (if_true if condition else if_false)(*operands)
-        if DENSE in func.py_kernels:
-            with self:
-                return func.py_kernels[DENSE](*args, **kwargs)
-        self._note_uncounted(name, given)
-        return func(*args, **kwargs)
+        if eager_kernel(func) is None:
+            self._note_uncounted(name, given)
+        return super().run_higher_order(func, args, kwargs)
 
     def _count(
         self,
@@ -184,5 +164,5 @@ class FlopCounterMode(TorchDispatchMode):
         """Find the layer whose forward made the node that runs now; recomputation is on top."""
         if self._tracker.stack:
             return self._tracker.current
-        node = torch._C._current_autograd_node()
-        return self._tracker.current if node is None else self._switches.at(node._sequence_nr())
+        node = running_node()
+        return self._tracker.current if node is None else self._switches.at(sequence_number(node))

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pytest_flopbudget.measure.torch_internals.dispatch import overloads_of, schema_of
+
 if TYPE_CHECKING:
-    from torch._ops import OpOverload
+    from pytest_flopbudget.measure.torch_internals.dispatch import OpOverload
 
 PROOFS = tuple(
     getattr(torch.Tag, name)
@@ -239,14 +241,14 @@ def is_free(func: OpOverload) -> bool:
     A tag is torch's own word on any operator, also on that of another library; torch tags some
     overloads only, and what one of them does the others do.
     """
-    packet = func._overloadpacket
-    overloads = [func, *(getattr(packet, overload) for overload in packet.overloads())]
+    overloads = [func, *overloads_of(func)]
     if any(tag in overload.tags for overload in overloads for tag in PROOFS) or func.is_view:
         return True
-    namespace, name = func._schema.name.split("::")
+    qualified = schema_of(func).name
+    namespace, name = qualified.split("::")
     if namespace in ("profiler", "prim"):  # marks in a trace; questions about a tensor's form
         return True
-    if func._schema.name in OTHER_LIBRARIES:
+    if qualified in OTHER_LIBRARIES:
         return True
     if namespace not in ("aten", "prims"):
         return False

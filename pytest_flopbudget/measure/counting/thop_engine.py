@@ -24,6 +24,7 @@ from pytest_flopbudget.measure.counting.flop_count import FlopCount, UncountedOp
 from pytest_flopbudget.measure.counting.module_tracker import ModuleCalls, ModuleTracker
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored
 from pytest_flopbudget.measure.layers import ROOT, Layers
+from pytest_flopbudget.measure.torch_internals.modules import own_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,7 +154,7 @@ def _without_rule(
     """Yield the layers that ran and hold parameters of their own, but have no rule."""
     for index, module in enumerate(layers.modules):
         kinds = type(module).__mro__ if inherits else (type(module),)
-        has_parameters = any(p is not None for p in module._parameters.values())
+        has_parameters = any(True for _ in own_parameters(module))
         if has_parameters and visits.calls[index] and not any(kind in rules for kind in kinds):
             yield index
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pytest_flopbudget.measure.hardware.devices import accelerator
+from pytest_flopbudget.measure.torch_internals.autograd import set_grad_enabled
 
 Switch = tuple[Callable[[], Any], Callable[[Any], Any]]  # reads it, sets it
 
@@ -30,7 +31,7 @@ FUNCTIONS = {  # by module: what reads a switch, what sets it
     "": """
         get_num_threads set_num_threads  get_default_dtype set_default_dtype
         get_float32_matmul_precision set_float32_matmul_precision
-        is_anomaly_enabled set_anomaly_enabled  is_grad_enabled _C._set_grad_enabled
+        is_anomaly_enabled set_anomaly_enabled
     """,
     "backends.mha": "get_fastpath_enabled set_fastpath_enabled",
     "backends.cuda": """
@@ -74,6 +75,7 @@ def _switches() -> Iterator[Switch]:
     for path, functions in FUNCTIONS.items():
         pairs = iter([_find(f"{path}.{name}".lstrip(".")) for name in functions.split()])
         yield from ((read, write) for read, write in zip(pairs, pairs, strict=True) if read)
+    yield torch.is_grad_enabled, set_grad_enabled
     # To set this one imports `torch._inductor`, so it is good that it is set only if it changed.
     yield (
         _deterministic,

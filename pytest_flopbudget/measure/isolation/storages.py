@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from pytest_flopbudget.measure.torch_internals.tensors import coo_tensors, forbid_data_pointer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -37,7 +39,7 @@ def memory_of(tensor: torch.Tensor) -> Iterator[torch.UntypedStorage]:
 
 def _strided_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     if tensor.layout is torch.sparse_coo:
-        return tensor._indices(), tensor._values()
+        return coo_tensors(tensor)
     if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
         return tensor.crow_indices(), tensor.col_indices(), tensor.values()
     if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
@@ -51,4 +53,4 @@ def forbid_data_pointers(tensors: Iterable[torch.Tensor]) -> None:
     torch answers 0, and a raw kernel that is given that address ends the process.
     """
     for tensor in tensors:
-        torch._C._set_throw_on_mutable_data_ptr(tensor)
+        forbid_data_pointer(tensor)

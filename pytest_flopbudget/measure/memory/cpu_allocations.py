@@ -6,18 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-import torch
-from torch._ops import HigherOrderOperator
-from torch.utils._python_dispatch import TorchDispatchMode
-
 from pytest_flopbudget.measure.hardware.devices import CPU
 from pytest_flopbudget.measure.isolation.storages import memory_of
-from pytest_flopbudget.measure.operators import is_made_of_others, operator_of, tensors
+from pytest_flopbudget.measure.operator_mode import OperatorMode
+from pytest_flopbudget.measure.operators import tensors
+from pytest_flopbudget.measure.torch_internals.dispatch import run_on_cpu
+from pytest_flopbudget.measure.torch_internals.tensors import storage_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from torch._ops import OpOverload
+    import torch
 
     from pytest_flopbudget.measure.operators import Operator
 
@@ -25,29 +24,20 @@ FUSED = frozenset(  # operators whose kernels are made of other operators, which
     {"aten::_transformer_encoder_layer_fwd", "aten::_native_multi_head_attention"}
 )
 BIRTHS = frozenset({"aten::lift_fresh"})  # operators that get what has just been made
-KERNEL = torch._C.DispatchKey.CPU
-DENSE = torch._C.DispatchKey.CompositeExplicitAutograd  # of operators that take functions
 
 
-class CpuAllocationTracker(TorchDispatchMode):
+class CpuAllocationTracker(OperatorMode):
     """Watches the operators of a real run, and counts the bytes of the storages that they make.
 
     A storage counts once, however many tensors look at it, until the last of them is gone. One
     that an operator is given and none has made lay there before: it never counts.
     """
 
-    supports_higher_order_operators = True
-
     def __init__(self) -> None:
         super().__init__()
         self._alive = self._peak = 0
         self._watches: dict[int, ref[torch.UntypedStorage]] = {}  # by the address of a storage
         self._sizes: dict[int, int] = {}  # of those that count
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Spare the import of `torch._dynamo`, which takes as long as that of torch."""
-        return False
 
     def watching(self) -> CpuAllocationTracker:
         """Return the mode itself."""
@@ -65,18 +55,13 @@ class CpuAllocationTracker(TorchDispatchMode):
         """Let the peak begin anew at what is alive now."""
         self._peak = self._alive
 
-    def __torch_dispatch__(
-        self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if any(map(is_made_of_others, types)):
-            return NotImplemented  # the operators on those others come here
-        kwargs = kwargs or {}
-        if isinstance(func, HigherOrderOperator):
-            return self._run_higher_order(func, args, kwargs)
-        operator, given = operator_of(func), list(tensors(args, kwargs))
-        if operator.is_composite and not any(tensor.is_nested for tensor in given):
-            with self:
-                return func.decompose(*args, **kwargs)
+    def is_run_whole(self, operator: Operator, given: Sequence[torch.Tensor]) -> bool:
+        """Return whether an operator is not to be decomposed: on nested tensors torch cannot."""
+        del operator
+        return any(tensor.is_nested for tensor in given)
+
+    def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
+        """Run an operator, and count the storages that it makes or changes in size."""
         if operator.name not in BIRTHS:
             self._meet(given)
         output = self._run(operator, args, kwargs, given)
@@ -88,13 +73,7 @@ class CpuAllocationTracker(TorchDispatchMode):
         if operator.name not in FUSED or any(tensor.is_nested for tensor in given):
             return operator.func(*args, **kwargs)
         with self:
-            return operator.func._op_dk(KERNEL, *args, **kwargs)
-
-    def _run_higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
-        if DENSE not in func.py_kernels:
-            return func(*args, **kwargs)
-        with self:
-            return func.py_kernels[DENSE](*args, **kwargs)
+            return run_on_cpu(operator.func, args, kwargs)
 
     def _meet(self, given: list[torch.Tensor]) -> None:
         """Note the storages that were there before."""
@@ -107,15 +86,15 @@ class CpuAllocationTracker(TorchDispatchMode):
         for tensor in made:
             for storage in memory_of(tensor):
                 if self._watch(storage) and _is_own(storage):
-                    self._sizes[storage._cdata] = 0
-                if storage._cdata in self._sizes:
-                    self._alive += storage.nbytes() - self._sizes[storage._cdata]
-                    self._sizes[storage._cdata] = storage.nbytes()
+                    self._sizes[storage_address(storage)] = 0
+                if (key := storage_address(storage)) in self._sizes:
+                    self._alive += storage.nbytes() - self._sizes[key]
+                    self._sizes[key] = storage.nbytes()
         self._peak = max(self._peak, self._alive)
 
     def _watch(self, storage: torch.UntypedStorage) -> bool:
         """Wait for the end of a storage; return whether it is a new one."""
-        key = storage._cdata
+        key = storage_address(storage)
         if key in self._watches:
             return False
         self._watches[key] = ref(storage, partial(self._forget, key))

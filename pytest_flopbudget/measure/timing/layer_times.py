@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_flopbudget.measure.call import tensors_in
 from pytest_flopbudget.measure.call_interception import intercepted_calls
 from pytest_flopbudget.measure.layers import ROOT, AutogradOwners, Layers
+from pytest_flopbudget.measure.torch_internals.autograd import (
+    is_gradient_accumulation,
+    sequence_number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,8 +85,8 @@ class LayerTimer:
         if self._switches is None:
             return
         for node in _graph([tensor.grad_fn for tensor in tensors_in(output)]):
-            if not hasattr(node, "variable"):
-                layer = self._switches.at(node._sequence_nr())
+            if not is_gradient_accumulation(node):
+                layer = self._switches.at(sequence_number(node))
                 self._handles.append(node.register_prehook(self._taking_over(layer)))
         self._turns = self.backward
         self._turns.switch(ROOT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,12 @@ from pytest_flopbudget.measure.hardware.devices import CPU
 from pytest_flopbudget.measure.isolation.storages import forbid_data_pointers
 from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
 from pytest_flopbudget.measure.operators import tensors
+from pytest_flopbudget.measure.torch_internals.fake_tensors import (
+    failures_not_logged,
+    fake_tensor,
+    fake_tensor_mode,
+    is_fake,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,21 +32,14 @@ class FakeBackend(Backend):
     name = "fake"
 
     def __init__(self) -> None:
-        from torch._subclasses.fake_tensor import FakeTensorMode
-
-        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._mode = fake_tensor_mode()
         self._twins = TensorSubstitutes()
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Make every tensor that the model makes a fake one, and log no failure: it is handled."""
-        logger = logging.getLogger("torch._subclasses.fake_tensor")
-        was_disabled, logger.disabled = logger.disabled, True
-        try:
-            with self._mode:
-                yield
-        finally:
-            logger.disabled = was_disabled
+        with failures_not_logged(), self._mode:
+            yield
 
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the fake twin of a tensor, the same one each time."""
@@ -54,22 +52,16 @@ class FakeBackend(Backend):
         if tensor.is_meta:
             with self._mode:
                 return torch.empty_like(tensor, device=CPU)
-        twin = self._mode.from_tensor(tensor)
-        twin.item_memo = None  # torch 2.14 keeps the value of a scalar, whoever writes into it
-        return twin
+        return fake_tensor(self._mode, tensor)
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator; the mode below makes it fake."""
         del given
         output = kernel_of(operator)(*args, **kwargs)
         if not operator.aliases:
-            forbid_data_pointers(filter(_is_fake, tensors((output,))))
+            forbid_data_pointers(filter(is_fake, tensors((output,))))
         return output
 
     def is_real(self, tensor: torch.Tensor) -> bool:
         """Tell a tensor with values from a fake one."""
-        return not _is_fake(tensor)
-
-
-def _is_fake(tensor: torch.Tensor) -> bool:
-    return hasattr(tensor, "fake_mode")
+        return not is_fake(tensor)

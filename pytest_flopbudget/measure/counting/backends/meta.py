@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils._pytree import tree_map_only
 
 from pytest_flopbudget.measure.counting.backends.base import Backend
 from pytest_flopbudget.measure.counting.backends.known_values import SMALL, KnownValues
@@ -16,6 +15,7 @@ from pytest_flopbudget.measure.isolation.garbage_collection import garbage_colle
 from pytest_flopbudget.measure.isolation.storages import forbid_data_pointers
 from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
 from pytest_flopbudget.measure.operators import tensors
+from pytest_flopbudget.measure.torch_internals.pytree import tree_map_only
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from torch._ops import HigherOrderOperator
 
 from pytest_flopbudget.errors import SettingsError
+from pytest_flopbudget.measure.torch_internals.dispatch import (
+    HigherOrderOperator,
+    qualified_name,
+    schema_of,
+)
 
 if TYPE_CHECKING:
-    from torch._ops import OpOverload, OpOverloadPacket
+    from pytest_flopbudget.measure.torch_internals.dispatch import OpOverload, OpOverloadPacket
 
 
 Formula = Callable[..., int]
@@ -49,8 +53,8 @@ def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
     Raises:
         SettingsError: `op` is not the name of an operator.
     """
-    name = op if isinstance(op, str) else getattr(op, "_qualified_op_name", "")
-    if not isinstance(name, str) or not re.fullmatch(r"\w+::\w+", name):
+    name = op if isinstance(op, str) else qualified_name(op)
+    if not re.fullmatch(r"\w+::\w+", name):
         raise SettingsError(
             f"`register_flop_formula`: expected `namespace::name`, found `{op}`",
             "a formula is for all overloads of an operator",
@@ -67,7 +71,7 @@ def formula_of(func: OpOverload | HigherOrderOperator) -> Formula | None:
     """Return the formula of an operator, if there is one."""
     if isinstance(func, HigherOrderOperator):
         return _formulas.get(f"higher_order::{func.__name__}")
-    name = func._schema.name
+    name = schema_of(func).name
     plain = name.removesuffix("_") if name.startswith("aten::") else name  # in place, the same
     return _formulas.get(name) or _formulas.get(plain)
 

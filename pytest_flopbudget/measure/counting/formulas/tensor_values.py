@@ -10,10 +10,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.counting.formulas.registry import ShapeOf
+from pytest_flopbudget.measure.torch_internals.fake_tensors import is_fake
+from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves, tree_map_only
+from pytest_flopbudget.measure.torch_internals.tensors import coo_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +44,8 @@ def is_sparse(shape: Shape) -> bool:
 def stored(shape: Shape) -> int:
     """Count the elements that a sparse tensor stores."""
     tensor = _with_values(shape)
-    return (tensor._values() if tensor.layout == torch.sparse_coo else tensor.values()).numel()
+    is_coo = tensor.layout is torch.sparse_coo
+    return (coo_tensors(tensor)[1] if is_coo else tensor.values()).numel()
 
 
 def meetings(a: Shape, b: Shape) -> int:
@@ -84,7 +87,7 @@ def _part_of(part: dict[int, torch.Tensor], tensor: torch.Tensor) -> torch.Tenso
 
 def _with_values(shape: Shape) -> torch.Tensor:
     tensor = shape.reveal(shape.tensor) if isinstance(shape, ShapeOf) else None
-    if tensor is None or tensor.is_meta or hasattr(tensor, "fake_mode"):
+    if tensor is None or tensor.is_meta or is_fake(tensor):
         raise MissingValuesError(
             "FLOPs of sparse and of packed tensors depend on their values, which tensors on "
             "meta do not have",
@@ -94,5 +97,5 @@ def _with_values(shape: Shape) -> torch.Tensor:
 
 
 def _per_index(matrix: torch.Tensor, dim: int) -> torch.Tensor:
-    coordinates = matrix.to_sparse_coo()._indices()
+    coordinates = coo_tensors(matrix.to_sparse_coo())[0]
     return torch.bincount(coordinates[dim], minlength=matrix.shape[dim])

@@ -14,6 +14,7 @@ from torch import Tensor
 from pytest_flopbudget.measure.counting.meta_kernels.overrides import kernel_of
 from pytest_flopbudget.measure.counting.meta_kernels.table import form_of, is_in_place
 from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
+from pytest_flopbudget.measure.torch_internals.dispatch import dispatch_keys
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -121,7 +122,7 @@ def _made(answer: Answer) -> Any:
 
 def _keys(tensor: Tensor) -> int:
     """Return the dispatch keys of a tensor, by which torch tells all that is special about it."""
-    keys: int = torch._C._dispatch_keys(tensor).raw_repr()
+    keys: int = dispatch_keys(tensor).raw_repr()
     return keys
 
 

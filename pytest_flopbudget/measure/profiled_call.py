@@ -1,0 +1,45 @@
+"""The record of what is profiled: one call of a model, and the model as it was before it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from pytest_flopbudget.measure.call import ModelCall
+from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
+from pytest_flopbudget.measure.layers import ROOT, Layers, uncompiled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+
+@dataclass(frozen=True)
+class ProfiledCall:
+    """One call of a model, with the model's layers and its state before the call."""
+
+    model: nn.Module  # as it is called, perhaps compiled
+    layers: Layers  # of the module that it was compiled from
+    state: SavedState
+    call: ModelCall
+
+    @property
+    def module(self) -> nn.Module:
+        """The model as it was written: what a compiled model was compiled from."""
+        return self.layers.modules[ROOT]
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """The parameters and buffers of the model and the tensors among its inputs."""
+        return [*self.model.parameters(), *self.model.buffers(), *self.call.tensors()]
+
+
+@contextmanager
+def profiled_call(model: nn.Module, call: ModelCall) -> Iterator[ProfiledCall]:
+    """Yield the record of a call; the model and torch's global state are restored at the end."""
+    with restored_after(model) as state:
+        yield ProfiledCall(model, Layers(uncompiled(model)), state, call)

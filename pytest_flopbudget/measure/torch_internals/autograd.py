@@ -1,0 +1,46 @@
+"""The backward graph: which node runs, when it was made, and what waits for a gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from torch.autograd.graph import Node
+
+# Sets whether gradients are on, by a plain call: the public way is a context manager.
+set_grad_enabled = torch._C._set_grad_enabled
+
+
+def next_sequence_number() -> int:
+    """Return the number that the next node of this thread's backward graph gets."""
+    number: int = torch._C._autograd._get_sequence_nr()
+    return number
+
+
+def sequence_number(node: Node) -> int:
+    """Return the number of a node, given in the order in which forward made them."""
+    number: int = node._sequence_nr()
+    return number
+
+
+def running_node() -> Node | None:
+    """Return the node whose backward this thread runs, if it runs any."""
+    node: Node | None = torch._C._current_autograd_node()
+    return node
+
+
+def has_gradient_hooks(tensor: torch.Tensor) -> bool:
+    """Return whether anything is to run when the gradient of a tensor is there."""
+    return bool(tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None))
+
+
+def write_count(tensor: torch.Tensor) -> int:
+    """Return how often operators wrote into the memory of a tensor."""
+    return tensor._version
+
+
+def is_gradient_accumulation(node: Any) -> bool:
+    """Return whether a node adds a gradient to a leaf, which no layer made."""
+    return hasattr(node, "variable")

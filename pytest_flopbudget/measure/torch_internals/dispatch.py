@@ -1,0 +1,90 @@
+"""Operators and the dispatcher: what runs below the public functions of PyTorch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
+from torch.utils._python_dispatch import TorchDispatchMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = [
+    "DispatchMode",
+    "HigherOrderOperator",
+    "OpOverload",
+    "OpOverloadPacket",
+    "dispatch_keys",
+    "eager_kernel",
+    "is_made_of_operators",
+    "is_seen_by_a_mode",
+    "overloads_of",
+    "qualified_name",
+    "run_on_cpu",
+    "schema_of",
+]
+
+DENSE = torch._C.DispatchKey.CompositeExplicitAutograd
+ON_THE_CPU = torch._C.DispatchKey.CPU
+
+# What torch tells apart about a tensor - sparse, conjugated, wrapped, of a mode - as a set of keys.
+# Used for each operand of each operator, so it is torch's own function and no function of ours.
+dispatch_keys = torch._C._dispatch_keys
+
+
+class DispatchMode(TorchDispatchMode):
+    """A dispatch mode that costs no import of `torch._dynamo`, and takes higher-order operators.
+
+    By default torch wraps `__torch_dispatch__` so that Dynamo skips it, and to wrap it imports
+    Dynamo, which takes as long as the import of torch itself (1.4 s).
+    """
+
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Have `__torch_dispatch__` left as it is; no user compiles what runs under our modes."""
+        return False
+
+
+def is_seen_by_a_mode() -> bool:
+    """Return whether a dispatch mode sees the operators of this thread; modes are per thread."""
+    return bool(torch._C._len_torch_dispatch_stack())
+
+
+def schema_of(operator: OpOverload) -> Any:
+    """Return the schema of an operator: its qualified name, arguments, returns and aliases."""
+    return operator._schema
+
+
+def overloads_of(operator: OpOverload) -> Iterator[OpOverload]:
+    """Yield all overloads of an operator, of which torch tags some only."""
+    packet = operator._overloadpacket
+    return (getattr(packet, name) for name in packet.overloads())
+
+
+def qualified_name(packet: object) -> str:
+    """Return `namespace::name` of an operator such as `torch.ops.aten.mm`, `""` of all else."""
+    name = getattr(packet, "_qualified_op_name", "")
+    return name if isinstance(name, str) else ""
+
+
+def is_made_of_operators(operator: OpOverload) -> bool:
+    """Return whether an operator has no kernel but one that calls other operators."""
+    name = operator.name()
+    return torch._C._dispatch_has_kernel(name) and torch._C._dispatch_has_kernel_for_dispatch_key(
+        name, "CompositeImplicitAutograd"
+    )
+
+
+def run_on_cpu(operator: OpOverload, args: Any, kwargs: Any) -> Any:
+    """Run the CPU kernel of an operator, so that a mode sees the operators that it calls."""
+    return operator._op_dk(ON_THE_CPU, *args, **kwargs)
+
+
+def eager_kernel(operator: HigherOrderOperator) -> Callable[..., Any] | None:
+    """Return the kernel that runs an operator which takes functions, by calling these functions."""
+    kernel: Callable[..., Any] | None = operator.py_kernels.get(DENSE)
+    return kernel

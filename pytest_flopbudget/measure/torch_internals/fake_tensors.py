@@ -1,0 +1,45 @@
+"""Fake tensors: torch's stand-in for tensors that have a device and a shape, but no values."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+
+def fake_tensor_mode() -> Any:
+    """Return a new `FakeTensorMode` that takes real tensors, which models make on their way."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def fake_tensor(mode: Any, tensor: torch.Tensor) -> torch.Tensor:
+    """Return the fake tensor of a real one.
+
+    torch 2.14 remembers the value of a scalar, whoever writes into it later; it is forgotten here.
+    """
+    fake: torch.Tensor = mode.from_tensor(tensor)
+    fake.item_memo = None  # type: ignore[attr-defined]
+    return fake
+
+
+def is_fake(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor is a fake one."""
+    return hasattr(tensor, "fake_mode")
+
+
+@contextmanager
+def failures_not_logged() -> Iterator[None]:
+    """Keep the fake mode from logging what it cannot run: whoever runs it handles the exception."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = was_disabled

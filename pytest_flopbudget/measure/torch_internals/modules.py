@@ -1,0 +1,50 @@
+"""Modules: what calls them, what they hold, and what `torch.compile` makes of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+    from torch import nn
+
+# The attributes of a module that run it, looked up on the instance: uncompiled and compiled.
+CALL, COMPILED_CALL = "_call_impl", "_compiled_call_impl"
+
+
+def own_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield the parameters of a module itself, without those of the modules below it."""
+    return (parameter for parameter in module._parameters.values() if parameter is not None)
+
+
+def compiled_from(module: nn.Module) -> nn.Module | None:
+    """Return the module that `torch.compile(module)` wrapped, if it did."""
+    original: nn.Module | None = getattr(module, "_orig_mod", None)
+    return original
+
+
+def compiled_call(module: nn.Module) -> Any:
+    """Return what `module.compile()` made of the call of a module, if it was called."""
+    return getattr(module, COMPILED_CALL, None)
+
+
+def has_compiled_forward(module: nn.Module) -> bool:
+    """Return whether the method `forward` of a module was compiled by itself."""
+    return hasattr(getattr(module, "forward", None), "_torchdynamo_orig_callable")
+
+
+def dynamo_is_loaded() -> bool:
+    """Return whether anybody compiled anything; only then need it be told to stay away."""
+    return "torch._dynamo" in sys.modules
+
+
+def unpacked(packed: torch.ScriptObject) -> Any:
+    """Return the tensors of an object of torch's runtime that holds packed weights, nested."""
+    holder: Any = packed
+    for method in ("unpack", "__getstate__"):
+        if holder._has_method(method):
+            return getattr(holder, method)()
+    return ()
