@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.counting.formulas import (
         register_flop_formula as register_flop_formula,
     )
+    from pytest_flopbudget.measure.counting.formulas import (
+        unregister_flop_formula as unregister_flop_formula,
+    )
     from pytest_flopbudget.profile.environment import Environment as Environment
     from pytest_flopbudget.profile.model_profile import LayerProfile as LayerProfile
     from pytest_flopbudget.profile.model_profile import ModelProfile as ModelProfile
@@ -22,6 +25,7 @@ _HOMES = {
     "ModelProfile": "profile.model_profile",
     "profile_model": "api",
     "register_flop_formula": "measure.counting.formulas",
+    "unregister_flop_formula": "measure.counting.formulas",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above
 __version__ = "0.1.0"

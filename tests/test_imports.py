@@ -39,7 +39,7 @@ PLACES_OF_MEASURE = """
     hardware
     isolation
     call layers operators
-    operator_mode profiled_call call_interception error_notes lazy_modules quantized_params
+    profiled_call call_interception error_notes lazy_modules quantized_params
     counting timing memory
     build_profile
     pipeline

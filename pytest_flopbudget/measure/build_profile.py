@@ -102,9 +102,9 @@ def _count_columns(count: FlopCount, layers: Layers, *, training: bool) -> dict[
     columns: dict[str, Sequence[Any]] = {
         "own_flops": own,
         "flops": layers.totals(own),
-        "calls": count.visits.calls,
-        "input_shapes": count.visits.inputs,
-        "output_shapes": count.visits.outputs,
+        "calls": count.module_calls.calls,
+        "input_shapes": count.module_calls.inputs,
+        "output_shapes": count.module_calls.outputs,
     }
     if training:
         columns |= {

@@ -1,4 +1,4 @@
-"""Operators: what their schemas and tags say, such as what they write."""
+"""Operators: what their schemas and tags say, and the dispatch mode that sees each one run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_flopbudget.measure.torch_internals.dispatch import (
+    DispatchMode,
+    HigherOrderOperator,
     OpOverload,
-    is_made_of_operators,
+    eager_kernel,
+    has_kernel,
+    has_kernel_for,
     schema_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 RUNNING_STATISTICS = ("running_mean", "running_var")
@@ -43,7 +47,8 @@ class Operator:
     @cached_property
     def is_composite(self) -> bool:
         """Whether it is made of other operators, which then are what counts."""
-        return is_made_of_operators(self.func)
+        name = self.func.name()
+        return has_kernel(name) and has_kernel_for(name, "CompositeImplicitAutograd")
 
     @cached_property
     def aliases(self) -> bool:
@@ -111,3 +116,38 @@ def is_made_of_others(kind: type) -> bool:
 
 def _is_write(argument: Any) -> bool:
     return argument.alias_info is not None and argument.alias_info.is_write
+
+
+class OperatorMode(DispatchMode):
+    """Sees every operator that runs, and of one that is made of others only these others."""
+
+    def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
+        """Run one operator, and return its result; `given` are the tensors among its arguments."""
+        raise NotImplementedError
+
+    def is_run_whole(self, operator: Operator, given: Sequence[torch.Tensor]) -> bool:
+        """Return whether an operator that is made of others is handed over itself."""
+        del operator, given
+        return False
+
+    def run_higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
+        """Run an operator that takes functions, and see the operators in these if torch lets us."""
+        kernel = eager_kernel(func)
+        if kernel is None:
+            return func(*args, **kwargs)
+        with self:
+            return kernel(*args, **kwargs)
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if any(map(is_made_of_others, types)):
+            return NotImplemented  # the operators on those others come here
+        kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self.run_higher_order(func, args, kwargs)
+        operator, given = operator_of(func), list(tensors(args, kwargs))
+        if operator.is_composite and not self.is_run_whole(operator, given):
+            with self:
+                return func.decompose(*args, **kwargs)
+        return self.run(operator, args, kwargs, given)

@@ -21,6 +21,7 @@ from pytest_flopbudget.measure.layers import Layers, uncompiled
 from pytest_flopbudget.measure.lazy_modules import initialized
 from pytest_flopbudget.measure.memory.meter import meter_of
 from pytest_flopbudget.measure.memory.peak import measure_peak
+from pytest_flopbudget.measure.profiled_call import ProfiledCall
 from pytest_flopbudget.measure.timing.clock import clock_of
 from pytest_flopbudget.measure.timing.latency import Timing, time_call
 from pytest_flopbudget.measure.torch_internals.autograd import has_gradient_hooks
@@ -72,9 +73,10 @@ def measure(
 def _count(
     model: nn.Module, layers: Layers, state: SavedState, call: ModelCall, engine: str
 ) -> FlopCount:
+    profiled = ProfiledCall(model, layers, state, call)
     if engine == "dispatch":
-        return dispatch_engine.count(model, layers, state, call)
-    return thop_engine.count(model, layers, state, call, engine)
+        return dispatch_engine.count_flops(profiled)
+    return thop_engine.count_flops(profiled, engine)
 
 
 def _time(

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.measure.call import ModelCall, set_mode
-from pytest_flopbudget.measure.counting.dispatch_engine import count_in
+from pytest_flopbudget.measure.counting.dispatch_engine import CountingRun
 from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
 from pytest_flopbudget.measure.layers import Layers
+from pytest_flopbudget.measure.profiled_call import ProfiledCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,19 +59,19 @@ def both_ways(profile: ModelProfile, path: str) -> tuple[int | None, int | None]
 
 
 def counted_in(
-    world: Any,
+    backend: Any,
     model: nn.Module,
     args: tuple[Any, ...] = (),
     kwargs: dict[str, Any] | None = None,
     *,
     training: bool = False,
 ) -> FlopCount:
-    """Count one call in this world and in no other."""
-    layers = Layers(model)
+    """Count one call on this backend and on no other."""
     call = ModelCall.of(model, args, kwargs, training=training)
     with restored_after(model):
         set_mode(model, training=training)
-        return count_in(world, model, layers, SavedState(model), call)
+        profiled = ProfiledCall(model, Layers(model), SavedState(model), call)
+        return CountingRun(backend, profiled).counted()
 
 
 class Product(torch.autograd.Function):

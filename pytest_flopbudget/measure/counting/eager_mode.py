@@ -1,4 +1,4 @@
-"""Running a model as it was written: layers are not fused, nothing is compiled."""
+"""Eager mode: a model runs as it was written; layers are not fused, nothing is compiled."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ def _uncompile(layers: Layers) -> None:
 
 
 def _uncompiled_functions() -> AbstractContextManager[Any]:
-    """Whoever compiled a function has imported Dynamo, which nobody else should have to."""
+    """Return the context in which compiled functions run as they were written."""
     return torch.compiler.set_stance("force_eager") if dynamo_is_loaded() else nullcontext()

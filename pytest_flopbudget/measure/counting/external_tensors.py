@@ -1,4 +1,4 @@
-"""Tensors that come from outside of PyTorch: no operator has seen what made them."""
+"""External tensors: those that come from outside of PyTorch, made by what no operator has seen."""
 
 from __future__ import annotations
 
@@ -15,103 +15,106 @@ from pytest_flopbudget.measure.torch_internals.autograd import write_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-ARRAY, KERNEL = "outside::array", "outside::kernel"  # what stands for the operator in reports
-SHARE = frozenset({torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.__dlpack__})
-LEAVE = SHARE | {torch.Tensor.tolist, torch.Tensor.data_ptr}
+    Note = Callable[[str, torch.Tensor], None]
+
+ARRAY, KERNEL = "outside::array", "outside::kernel"  # in the place of an operator, in reports
+SHARING = frozenset({torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.__dlpack__})
+LEAVING = SHARING | {torch.Tensor.tolist, torch.Tensor.data_ptr}  # functions that hand out values
 
 
-class ExternalTensors:
+class ExternalTensors(TorchFunctionMode):
     """Knows the memory that was there before a call, and that of torch.
 
     What comes from outside lies in memory that torch did not allocate and so cannot resize, as
     that of a numpy array; the copies of it are made by operators.
     """
 
-    def __init__(
-        self, known: Iterable[torch.Tensor], note: Callable[[str, torch.Tensor], None]
-    ) -> None:
+    values_left = False  # whether values were handed out to code outside of PyTorch
+
+    def __init__(self, known: Iterable[torch.Tensor], note: Note) -> None:
+        super().__init__()
         self._note = note
         self._known = set(map(storage_of, known))
 
     def check(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note those tensors that came from outside, each once."""
         for tensor in tensors:
-            if tensor.layout is torch.strided and self._is_foreign(tensor):
+            if tensor.layout is torch.strided and self._is_external(tensor):
                 self._known.add(storage_of(tensor))
                 self._note(ARRAY, tensor)
 
-    def _is_foreign(self, tensor: torch.Tensor) -> bool:
+    def _is_external(self, tensor: torch.Tensor) -> bool:
         return not tensor.untyped_storage().resizable() and storage_of(tensor) not in self._known
 
 
-class BlindOrigins(TorchFunctionMode, ExternalTensors):
+class UnreadableTensors(ExternalTensors):
     """Where tensors have no values, notices also that a read failed, which a model may catch."""
 
     def __init__(
         self,
         known: Iterable[torch.Tensor],
-        note: Callable[[str, torch.Tensor], None],
-        failed: Callable[[Exception], None],
+        note: Note,
+        note_failure: Callable[[Exception], None],
     ) -> None:
-        TorchFunctionMode.__init__(self)
-        ExternalTensors.__init__(self, known, note)
-        self._failed = failed
+        super().__init__(known, note)
+        self._note_failure = note_failure
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
-        if func not in LEAVE:
+        if func not in LEAVING:
             return func(*args, **(kwargs or {}))
         try:
             return func(*args, **(kwargs or {}))
         except Exception as error:
-            self._failed(error)
+            self._note_failure(error)
             raise
 
 
-class WatchedOrigins(TorchFunctionMode, ExternalTensors):
-    """In a real run, notices also what leaves, and what is overwritten outside.
+class ReadableTensors(ExternalTensors):
+    """In a real run, notices also which values leave, and what is overwritten outside.
 
     A raw kernel is given away by the address that it asks for. A C++ extension that asks torch
     for nothing leaves no sign.
     """
 
-    def __init__(
-        self, known: Iterable[torch.Tensor], note: Callable[[str, torch.Tensor], None]
-    ) -> None:
-        TorchFunctionMode.__init__(self)
-        alive = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
-        ExternalTensors.__init__(self, [*known, *alive], note)
-        self.values_left = False
+    def __init__(self, known: Iterable[torch.Tensor], note: Note) -> None:
+        super().__init__(known, note)
         self._shared: dict[Storage, tuple[torch.Tensor, torch.Tensor, int]] = {}
+
+    @classmethod
+    def beside(cls, known: Iterable[torch.Tensor], note: Note) -> ReadableTensors:
+        """Return the mode that knows `known` and every other tensor that is alive now."""
+        alive = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
+        return cls([*known, *alive], note)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
         output = func(*args, **(kwargs or {}))
-        if func in LEAVE:
-            self._leave(func, args[0])
+        if func in LEAVING:
+            self._note_leaving(func, args[0])
         return output
 
-    def _leave(self, func: Any, tensor: torch.Tensor) -> None:
+    def _note_leaving(self, func: Any, tensor: torch.Tensor) -> None:
         self.values_left = True
-        if func in SHARE:
+        if func in SHARING:
             storage = storage_of(tensor)
             self._known.add(storage)  # torch does not resize what it shares either
             self._shared[storage] = tensor, tensor.detach().clone(), write_count(tensor)
         elif func is torch.Tensor.data_ptr and not _called_by_torch():
             self._note(KERNEL, tensor)
 
-    def _is_foreign(self, tensor: torch.Tensor) -> bool:
-        return self._was_overwritten(storage_of(tensor)) or super()._is_foreign(tensor)
+    def _is_external(self, tensor: torch.Tensor) -> bool:
+        return self._was_overwritten(storage_of(tensor)) or super()._is_external(tensor)
 
     def _was_overwritten(self, storage: Storage) -> bool:
-        """Tell whether somebody else wrote into memory that torch shared."""
+        """Return whether somebody else wrote into memory that torch shared."""
         if storage not in self._shared:
             return False
-        tensor, contents, version = self._shared[storage]
-        if write_count(tensor) == version and _is_equal(tensor, contents):
+        tensor, contents, writes = self._shared[storage]
+        if write_count(tensor) == writes and _is_equal(tensor, contents):
             return False
         del self._shared[storage]
-        return write_count(tensor) == version
+        return write_count(tensor) == writes
 
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -119,6 +122,6 @@ def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def _called_by_torch() -> bool:
-    """Tell whether the call that the mode sees comes from torch itself."""
+    """Return whether the call that the mode sees comes from torch itself."""
     name = str(sys._getframe(3).f_globals.get("__name__", ""))
     return name.partition(".")[0] == "torch"

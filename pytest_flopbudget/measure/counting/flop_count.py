@@ -1,4 +1,4 @@
-"""The FLOP count of one call, by layer."""
+"""The FLOP count of one call: what ran in each layer itself, and what could not be counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class UncountedOperator:
-    """Where an operator ran that is neither counted nor free."""
+    """Where an operator ran first that is neither counted nor free, and how often it ran."""
 
     layer: int
     shapes: tuple[Shape, ...]
@@ -26,20 +26,26 @@ class UncountedOperator:
 
 @dataclass
 class FlopCount:
-    """What one call of a model cost: per layer, by index, what ran in the layer itself."""
+    """The FLOPs of one call, with an entry for each layer: what ran in the layer itself."""
 
-    counted_on: str
+    counted_on: str  # the name of the backend
     forward: list[int]
     backward: list[int]
-    visits: ModuleCalls
+    module_calls: ModuleCalls
     uncounted: dict[tuple[str, int], UncountedOperator] = field(default_factory=dict)
-    unused: list[str] = field(default_factory=list)  # parameters
+    unused: list[str] = field(default_factory=list)  # parameters that no operator read
     written: list[torch.Tensor] = field(default_factory=list)  # that existed before the call
     data_dependent: bool = False
 
-    def note(self, operator: str, layer: int, given: Iterable[torch.Tensor]) -> None:
+    @classmethod
+    def zero(cls, counted_on: str, module_calls: ModuleCalls) -> FlopCount:
+        """Return the count of a call of which nothing has run yet."""
+        layers = len(module_calls.calls)
+        return cls(counted_on, [0] * layers, [0] * layers, module_calls)
+
+    def note_uncounted(self, operator: str, layer: int, given: Iterable[torch.Tensor]) -> None:
         """Note one call of an operator that is neither counted nor free."""
-        ran = self.uncounted.setdefault(
+        noted = self.uncounted.setdefault(
             (operator, layer), UncountedOperator(layer, shapes(tuple(given)))
         )
-        ran.calls += 1
+        noted.calls += 1

@@ -1,4 +1,4 @@
-"""The walker: a dispatch mode that sees every operator of one call and books it on a layer."""
+"""The FLOP counter: a dispatch mode that counts every operator of one call for its layer."""
 
 from __future__ import annotations
 
@@ -14,20 +14,15 @@ from pytest_flopbudget.measure.counting.formulas import (
     shapes_of,
 )
 from pytest_flopbudget.measure.counting.free_operators import is_free
-from pytest_flopbudget.measure.operator_mode import OperatorMode
-from pytest_flopbudget.measure.operators import tensors
-from pytest_flopbudget.measure.torch_internals.autograd import running_node, sequence_number
+from pytest_flopbudget.measure.operators import OperatorMode, tensors
 from pytest_flopbudget.measure.torch_internals.dispatch import eager_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from pytest_flopbudget.measure.counting.backends.base import Backend
-    from pytest_flopbudget.measure.counting.flop_count import FlopCount
+    from pytest_flopbudget.measure.counting.dispatch_engine import CountingRun
     from pytest_flopbudget.measure.counting.formulas import Formula
-    from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
     from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
-    from pytest_flopbudget.measure.layers import AutogradOwners
     from pytest_flopbudget.measure.operators import Operator
     from pytest_flopbudget.measure.torch_internals.dispatch import HigherOrderOperator
 
@@ -37,26 +32,12 @@ class FormulaError(MeasureError):
 
 
 class FlopCounterMode(OperatorMode):
-    """Runs every operator in its world, and adds what it costs to the layer that runs."""
+    """Runs every operator in the backend of a run, and adds its FLOPs to the layer that runs."""
 
-    def __init__(
-        self,
-        world: Backend,
-        tracker: ModuleTracker,
-        switches: AutogradOwners,
-        access: TensorUsage,
-        result: FlopCount,
-        *,
-        is_last: bool,
-    ) -> None:
+    def __init__(self, run: CountingRun, usage: TensorUsage) -> None:
         super().__init__()
-        self.in_backward = False
-        self._world = world
-        self._tracker = tracker
-        self._switches = switches
-        self._access = access
-        self._result = result
-        self._is_last = is_last  # there is no other world to try
+        self._run = run
+        self._usage = usage
 
     def is_run_whole(self, operator: Operator, given: Sequence[torch.Tensor]) -> bool:
         """Return whether there is a formula for an operator that is made of others."""
@@ -64,17 +45,17 @@ class FlopCounterMode(OperatorMode):
         return formula_of(operator.func) is not None
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
-        """Run an operator in the backend, and book what it costs."""
+        """Run an operator in the backend, and count it by its formula if it has one."""
         try:
-            self._access.note(operator, args, kwargs, given)
-            output = self._world.run(operator, args, kwargs, given)
+            self._usage.note(operator, args, kwargs, given)
+            output = self._run.backend.run(operator, args, kwargs, given)
             formula = formula_of(operator.func)
             if formula is not None:
-                self._count(operator.name, formula, given, args, kwargs, output)
+                self._count(operator.name, formula, given, (args, kwargs, output))
             elif not is_free(operator.func):
-                self._note_uncounted(operator.name, given)
+                self._run.note_uncounted(operator.name, given)
         except Exception as error:
-            self._access.note_failure(error)
+            self._run.note_failure(error)
             raise
         return output
 
@@ -84,42 +65,34 @@ class FlopCounterMode(OperatorMode):
         given = list(tensors(args, kwargs))
         if formula is not None:
             output = func(*args, **kwargs)
-            self._count(name, formula, given, args, kwargs, output)
+            self._count(name, formula, given, (args, kwargs, output))
             return output
         if func is torch.ops.higher_order.cond:
             condition, if_true, if_false, operands = args
-            self._access.reads.values = True
+            self._usage.note_values_read()
             with self:
                 return (if_true if condition else if_false)(*operands)
         if eager_kernel(func) is None:
-            self._note_uncounted(name, given)
+            self._run.note_uncounted(name, given)
         return super().run_higher_order(func, args, kwargs)
 
-    def _count(
-        self,
-        name: str,
-        formula: Formula,
-        given: list[torch.Tensor],
-        args: Any,
-        kwargs: Any,
-        output: Any,
-    ) -> None:
-        """Book what a formula gives; what needs values that are nowhere is uncounted.
+    def _count(self, name: str, formula: Formula, given: list[torch.Tensor], called: Any) -> None:
+        """Add what a formula gives for `called`: the arguments and the result of an operator.
 
         Raises:
-            MissingValuesError: another world may have the values.
+            MissingValuesError: another backend may have the values that the formula needs.
         """
-        called = [(args, kwargs, output)]
-        if any(tensor.is_nested for tensor in given):
-            called = list(parts(args, kwargs, output))
+        calls = parts(*called) if any(tensor.is_nested for tensor in given) else [called]
         try:
-            flops = sum(self._flops(name, formula, *part) for part in called)
-        except MissingValuesError:
-            if not self._is_last:
-                raise
-            self._note_uncounted(name, given)
+            flops = sum(self._flops(name, formula, *each) for each in calls)
+        except MissingValuesError as error:
+            self._run.note_unknown(error, name, given)
+            return
+        tracker, count = self._run.tracker, self._run.count
+        if tracker.in_backward:
+            count.backward[tracker.owner_in_backward()] += flops
         else:
-            self._book(flops)
+            count.forward[tracker.current] += flops
 
     def _flops(self, name: str, formula: Formula, args: Any, kwargs: Any, output: Any) -> int:
         """Apply a formula.
@@ -143,26 +116,10 @@ class FlopCounterMode(OperatorMode):
         return flops
 
     def _reveal(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a tensor with its values, for a formula; unless they are constant, they decide."""
-        constant = self._world.constant(tensor)
+        """Return a tensor with its values, for a formula; the count depends on them."""
+        backend = self._run.backend
+        constant = backend.constant(tensor)
         if constant is not None:
             return constant
-        self._access.decides = True
-        return self._world.value(tensor)
-
-    def _book(self, flops: int) -> None:
-        if not self.in_backward:
-            self._result.forward[self._tracker.current] += flops
-        else:
-            self._result.backward[self._layer_in_backward()] += flops
-
-    def _note_uncounted(self, name: str, given: Iterable[torch.Tensor]) -> None:
-        layer = self._layer_in_backward() if self.in_backward else self._tracker.current
-        self._result.note(name, layer, given)
-
-    def _layer_in_backward(self) -> int:
-        """Find the layer whose forward made the node that runs now; recomputation is on top."""
-        if self._tracker.stack:
-            return self._tracker.current
-        node = running_node()
-        return self._tracker.current if node is None else self._switches.at(sequence_number(node))
+        self._usage.note_values_counted()
+        return backend.value(tensor)

@@ -1,4 +1,4 @@
-"""The module tracker: which layer of a model runs now."""
+"""The module tracker: which layer of a model runs now, forward and backward."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_flopbudget.measure.call import shapes
-from pytest_flopbudget.measure.layers import ROOT, Layers
+from pytest_flopbudget.measure.layers import ROOT, AutogradOwners, Layers
+from pytest_flopbudget.measure.torch_internals.autograd import running_node, sequence_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,30 +21,29 @@ if TYPE_CHECKING:
 
 
 class ModuleTracker:
-    """Hooks that keep a stack of the running layers.
+    """Hooks on all layers that keep a stack of those that run.
 
-    `on_switch(layer)` is called whenever another layer starts to run or goes on, `on_enter` and
-    `on_exit` with a layer and the values that go in and come out. What runs outside of every
-    layer, and after an exception, belongs to the root.
+    What runs outside of every layer, and after an exception, belongs to the root. A node of the
+    backward graph belongs to the layer that made it, unless a layer runs again to recompute it.
     """
 
     def __init__(
         self,
         layers: Layers,
         *,
-        on_switch: Callable[[int], None] | None = None,
-        on_enter: Callable[[int, Any], None] | None = None,
-        on_exit: Callable[[int, Any], None] | None = None,
+        training: bool = False,
+        on_enter: Callable[[int, Any], None] = lambda _layer, _values: None,
     ) -> None:
-        self.layers = layers
-        self.stack: list[int] = []
-        self.current = ROOT
-        self._on_switch = on_switch
-        self._on_enter = on_enter
-        self._on_exit = on_exit
+        self.current = ROOT  # the layer that runs, or ran last, in forward code
+        self.in_backward = False
+        self.module_calls = ModuleCalls(layers)
+        self._layers = layers
+        self._stack: list[int] = []
+        self._owners = AutogradOwners() if training else None
+        self._on_enter = on_enter  # gets a layer and its inputs, before it runs
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> ModuleTracker:
-        """A layer that is copied while it is watched keeps its hooks, and what they lead to."""
+        """Stay the same one: a layer that forward copies keeps its hooks, which lead here."""
         return self
 
     @contextmanager
@@ -51,7 +51,7 @@ class ModuleTracker:
         """Hold the hooks on every layer, outside of the hooks that the model has already."""
         handles = []
         try:
-            for index, module in enumerate(self.layers.modules):
+            for index, module in enumerate(self._layers.modules):
                 if isinstance(module, torch.jit.RecursiveScriptModule):  # type: ignore[attr-defined]
                     continue  # it takes no hooks: what it runs belongs to the layer around it
                 enter, leave = partial(self._enter, index), partial(self._exit, index)
@@ -63,26 +63,41 @@ class ModuleTracker:
         finally:
             for handle in handles:
                 handle.remove()
-            self.stack.clear()
+            self._stack.clear()
             self.current = ROOT
 
+    @contextmanager
+    def backward(self) -> Iterator[None]:
+        """Attribute what runs to the layers whose nodes of the backward graph run."""
+        self.in_backward = True
+        try:
+            yield
+        finally:
+            self.in_backward = False
+
+    def owner_in_backward(self) -> int:
+        """Return the layer whose forward made the node that runs now, or that recomputes it."""
+        node = None if self._stack or self._owners is None else running_node()
+        if node is None or self._owners is None:
+            return self.current
+        return self._owners.at(sequence_number(node))
+
     def _enter(self, index: int, _module: nn.Module, args: Any, kwargs: Any) -> None:
-        if self._on_enter is not None:
-            self._on_enter(index, (args, kwargs))
-        self.stack.append(index)
-        self._switch(index)
+        self._on_enter(index, (args, kwargs))
+        self.module_calls.enter(index, (args, kwargs))
+        self._stack.append(index)
+        self._take_over(index)
 
     def _exit(self, index: int, _module: nn.Module, _args: Any, output: Any) -> None:
-        while self.stack and self.stack.pop() != index:
+        while self._stack and self._stack.pop() != index:
             pass  # a layer below that was left without its hook
-        self._switch(self.stack[-1] if self.stack else ROOT)
-        if self._on_exit is not None:
-            self._on_exit(index, output)
+        self._take_over(self._stack[-1] if self._stack else ROOT)
+        self.module_calls.exit(index, output)
 
-    def _switch(self, index: int) -> None:
+    def _take_over(self, index: int) -> None:
         self.current = index
-        if self._on_switch is not None:
-            self._on_switch(index)
+        if self._owners is not None:
+            self._owners.note(index)
 
 
 class ModuleCalls:

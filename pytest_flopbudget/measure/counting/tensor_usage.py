@@ -1,113 +1,131 @@
-"""What a call reads and writes of the tensors that existed before it."""
+"""Tensor usage: what a call reads and writes of the tensors that existed before it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.counting.backends.real import RealBackend
-from pytest_flopbudget.measure.counting.external_tensors import BlindOrigins, WatchedOrigins
 from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import torch
     from torch import nn
 
     from pytest_flopbudget.measure.counting.backends.base import Backend
-    from pytest_flopbudget.measure.isolation.model_state import SavedState
+    from pytest_flopbudget.measure.counting.external_tensors import ExternalTensors
     from pytest_flopbudget.measure.operators import Operator
+    from pytest_flopbudget.measure.profiled_call import ProfiledCall
 
 
 class TensorUsage:
-    """All that is noted of the tensors that operators read, write and get from outside."""
+    """All that is noted of the tensors that operators read and write."""
 
     def __init__(
         self,
-        model: nn.Module,
-        state: SavedState,
-        world: Backend,
-        note_outside: Callable[[str, torch.Tensor], None],
+        backend: Backend,
+        parameters: ParameterReads,
+        writes: InPlaceWrites,
+        external: ExternalTensors,
     ) -> None:
-        self.reads = ParameterReads(model, world)
-        self.writes = InPlaceWrites(state.tensors, world)
-        self._world = world
-        known = list(state.tensors)
-        self.origins: WatchedOrigins | BlindOrigins = (
-            WatchedOrigins(known, note_outside)
-            if world.name == RealBackend.name
-            else BlindOrigins(known, note_outside, self.note_failure)
-        )
-        self.failure: Exception | None = None  # the first, which a model may catch
-        self.decides = False  # whether values that are not constant decided about a count
+        self.parameters = parameters
+        self.writes = writes
+        self.external = external
+        self._backend = backend
+        self._data_dependent = False
+
+    @classmethod
+    def before(
+        cls, profiled: ProfiledCall, backend: Backend, external: ExternalTensors
+    ) -> TensorUsage:
+        """Return the usage of a call that is about to run in a backend: nothing yet."""
+        parameters = ParameterReads.of(profiled.module, backend)
+        return cls(backend, parameters, InPlaceWrites.of(profiled.state.tensors, backend), external)
 
     @property
     def data_dependent(self) -> bool:
         """Whether the values of tensors decided about what ran or what it costs."""
-        if isinstance(self.origins, BlindOrigins):
-            return self.decides  # what reads values there reads constants
-        return self.decides or self.reads.values or self.origins.values_left
+        return self._data_dependent or self.external.values_left
 
-    def note(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> None:
+    def note(
+        self, operator: Operator, args: Any, kwargs: Any, given: Iterable[torch.Tensor]
+    ) -> None:
         """Note what one operator, which is about to run, reads and writes."""
-        self.reads.note(operator, given)
-        self.origins.check(filter(self._world.is_real, given))
+        self.parameters.note(given)
+        self.check_origin(given)
+        if operator.reads_values:
+            self.note_values_read()
         if operator.writes:
             self.writes.note(operator.written(args, kwargs))
 
-    def note_failure(self, error: Exception) -> None:
-        """Note what a world could not do."""
-        self.failure = self.failure or error
+    def check_origin(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note those tensors that come from outside of PyTorch."""
+        if real := [tensor for tensor in tensors if self._backend.is_real(tensor)]:
+            self.external.check(real)
 
-    def note_output(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Note what the model returns."""
-        self.origins.check(filter(self._world.is_real, tensors))
+    def note_values_read(self) -> None:
+        """Note that values decide about what runs; where tensors have none, constants do."""
+        self._data_dependent = self._data_dependent or self._backend.has_values
+
+    def note_values_counted(self) -> None:
+        """Note that values which are not constant decide about what an operator costs."""
+        self._data_dependent = True
 
 
 class ParameterReads:
-    """Which parameters the operators read, and whether one of them reads values."""
+    """Which parameters no operator has read yet."""
 
-    def __init__(self, model: nn.Module, world: Backend) -> None:
-        self.values = False
-        self._unread = dict(model.named_parameters())
-        self._held = list(self._unread.values())  # so that ids stay theirs
-        self._names: dict[int, str] = {}  # by the tensor, and by what stands for it
-        for name, parameter in self._unread.items():
-            self._names[id(parameter)] = self._names[id(world.stand_in(parameter))] = name
+    def __init__(self, names: dict[int, str], unread: dict[str, torch.Tensor]) -> None:
+        self._names = names  # by the id of the parameter, and of its substitute
+        self._unread = unread
+        self._held = list(unread.values())  # so that ids stay theirs
+
+    @classmethod
+    def of(cls, model: nn.Module, backend: Backend) -> ParameterReads:
+        """Return the reads of a model whose tensors a backend substitutes: none yet."""
+        unread: dict[str, torch.Tensor] = dict(model.named_parameters())
+        names = {id(parameter): name for name, parameter in unread.items()}
+        names |= {id(backend.substitute(tensor)): name for name, tensor in unread.items()}
+        return cls(names, unread)
 
     @property
     def unused(self) -> list[str]:
         """The parameters that no operator read."""
         return list(self._unread)
 
-    def note(self, operator: Operator, given: list[torch.Tensor]) -> None:
+    def note(self, given: Iterable[torch.Tensor]) -> None:
         """Note what one operator reads."""
         for tensor in given:
             self._unread.pop(self._names.get(id(tensor), ""), None)
-        self.values = self.values or operator.reads_values
 
 
 class InPlaceWrites:
-    """Which of the tensors that existed before a call it writes into, be it by a view."""
+    """Which of the tensors that existed before a call it writes into, also through a view."""
 
-    def __init__(self, known: Iterable[torch.Tensor], world: Backend) -> None:
-        self.originals: list[torch.Tensor] = []
-        self._owners: dict[Storage, list[torch.Tensor]] = {}  # in the world of the run
+    def __init__(self, owners: dict[Storage, list[torch.Tensor]], *, keeps_values: bool) -> None:
+        self.written: list[torch.Tensor] = []
+        self._owners = owners  # of each storage, as the backend substitutes it
+        self._keeps_values = keeps_values
         self._copies: list[torch.Tensor] = []
-        self._is_real = world.name == RealBackend.name
+
+    @classmethod
+    def of(cls, known: Iterable[torch.Tensor], backend: Backend) -> InPlaceWrites:
+        """Return the writes into tensors that a backend substitutes: none yet."""
+        owners: dict[Storage, list[torch.Tensor]] = {}
         for tensor in known:
-            self._owners.setdefault(storage_of(world.stand_in(tensor)), []).append(tensor)
+            owners.setdefault(storage_of(backend.substitute(tensor)), []).append(tensor)
+        return cls(owners, keeps_values=backend.has_values)
 
     def note(self, targets: Iterable[torch.Tensor]) -> None:
-        """Note that an operator is about to write; in a real run, keep what is there."""
+        """Note that an operator is about to write; if that changes values, keep a copy of them."""
         for target in targets:
-            for original in self._owners.pop(storage_of(target), ()):
-                self.originals.append(original)
-                if self._is_real:
-                    self._copies.append(original.detach().clone())
+            for tensor in self._owners.pop(storage_of(target), ()):
+                self.written.append(tensor)
+                if self._keeps_values:
+                    self._copies.append(tensor.detach().clone())
 
     def undo(self) -> None:
-        """Put back what a real run overwrote."""
-        for original, copy in zip(self.originals, self._copies, strict=False):
-            original.data.copy_(copy)
+        """Put back the values that were overwritten."""
+        for tensor, copy in zip(self.written, self._copies, strict=False):
+            tensor.data.copy_(copy)
         self._copies.clear()

@@ -24,42 +24,40 @@ from pytest_flopbudget.measure.counting.flop_count import FlopCount, UncountedOp
 from pytest_flopbudget.measure.counting.module_tracker import ModuleCalls, ModuleTracker
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored
 from pytest_flopbudget.measure.layers import ROOT, Layers
-from pytest_flopbudget.measure.torch_internals.modules import own_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_flopbudget.measure.counting.backends.base import Backend
-    from pytest_flopbudget.measure.isolation.model_state import SavedState
+    from pytest_flopbudget.measure.profiled_call import ProfiledCall
 
     Rule = Callable[[Any, Any, Any], None]
 
 DISTRIBUTIONS = ("thop", "ultralytics-thop")
 
 
-def count(
-    model: nn.Module, layers: Layers, state: SavedState, call: ModelCall, engine: str
-) -> FlopCount:
+def count_flops(profiled: ProfiledCall, engine: str) -> FlopCount:
     """Count one call with THOP, on meta tensors if the model runs there, else for real.
 
     Raises:
         MeasureError: THOP is not there, or the call is one that it cannot count.
         Exception: what the model itself raises when it runs for real.
     """
+    call, state = profiled.call, profiled.state
     if call.training:
         raise MeasureError(
             f"engine `{engine}` counts inference only",
             'use engine="dispatch" for mode="training"',
         )
     if any(tensor.is_meta for tensor in (*state.tensors, *call.tensors())):
-        return _count_in(MetaBackend(), model, layers, state, call, engine)
+        return _count_in(MetaBackend(), profiled, engine)
     try:
-        return _count_in(MetaBackend(), model, layers, state, call, engine)
+        return _count_in(MetaBackend(), profiled, engine)
     except MeasureError:
         raise
     except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
         with contents_restored(state.tensors):
-            return _count_in(RealBackend(), model, layers, state, call, engine)
+            return _count_in(RealBackend(), profiled, engine)
 
 
 def counter() -> str:
@@ -103,38 +101,33 @@ class _Caller(nn.Module):
 
     def forward(self) -> None:
         self._call.run(self.model)
-        self.own_macs = [float(module.total_ops) for module in self._layers.modules]
+        modules: list[Any] = list(self._layers.modules)
+        self.own_macs = [float(counted.total_ops) for counted in modules]
 
 
-def _count_in(
-    world: Backend,
-    model: nn.Module,
-    layers: Layers,
-    state: SavedState,
-    call: ModelCall,
-    engine: str,
-) -> FlopCount:
-    thop, visits = load(), ModuleCalls(layers)
+def _count_in(backend: Backend, profiled: ProfiledCall, engine: str) -> FlopCount:
+    thop, layers, state = load(), profiled.layers, profiled.state
     custom = YOLOV5_RULES if engine == "yolov5" else {}
     rules = {**thop.register_hooks, **custom}
-    tracker = ModuleTracker(layers, on_enter=visits.enter, on_exit=visits.exit)
+    tracker = ModuleTracker(layers)
     try:
-        state.substitute(world.stand_in)
-        set_mode(model, training=False)
-        with call.standing_in(world.input) as inputs, tracker.attached():
-            caller = _Caller(model, inputs, layers)
+        state.substitute(backend.substitute)
+        set_mode(profiled.module, training=False)
+        with profiled.call.standing_in(backend.input) as inputs, tracker.attached():
+            caller = _Caller(profiled.module, inputs, layers)
             total, *_ = thop.profile(caller, inputs=(), custom_ops=custom, verbose=False)
     finally:
         state.restore()
-    own = _own_flops(caller.own_macs, total)
-    result = FlopCount(world.name, own, [0] * len(layers), visits)
-    result.written = [t for t in state.tensors if not isinstance(t, nn.Parameter)]  # perhaps
+    module_calls = tracker.module_calls
+    count = FlopCount.zero(backend.name, module_calls)
+    count.forward = _own_flops(caller.own_macs, total)
+    count.written = [t for t in state.tensors if not isinstance(t, nn.Parameter)]  # perhaps
     inherits = hasattr(thop, "_resolve_rule")  # the rules of base classes count, too
-    for index in _without_rule(layers, visits, rules, inherits=inherits):
+    for index in _without_rule(layers, module_calls, rules, inherits=inherits):
         kind = type(layers.modules[index]).__name__
-        ran = UncountedOperator(index, visits.inputs[index], visits.calls[index])
-        result.uncounted[f"layer:{kind}", index] = ran
-    return result
+        ran = UncountedOperator(index, module_calls.inputs[index], module_calls.calls[index])
+        count.uncounted[f"layer:{kind}", index] = ran
+    return count
 
 
 def _own_flops(own_macs: list[float], total_macs: float) -> list[int]:
@@ -149,13 +142,17 @@ def _own_flops(own_macs: list[float], total_macs: float) -> list[int]:
 
 
 def _without_rule(
-    layers: Layers, visits: ModuleCalls, rules: dict[type, Any], *, inherits: bool
+    layers: Layers, module_calls: ModuleCalls, rules: dict[type, Any], *, inherits: bool
 ) -> Iterator[int]:
     """Yield the layers that ran and hold parameters of their own, but have no rule."""
     for index, module in enumerate(layers.modules):
         kinds = type(module).__mro__ if inherits else (type(module),)
-        has_parameters = any(True for _ in own_parameters(module))
-        if has_parameters and visits.calls[index] and not any(kind in rules for kind in kinds):
+        has_parameters = any(True for _ in module.parameters(recurse=False))
+        if (
+            has_parameters
+            and module_calls.calls[index]
+            and not any(kind in rules for kind in kinds)
+        ):
             yield index
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,8 @@ __all__ = [
     "OpOverloadPacket",
     "dispatch_keys",
     "eager_kernel",
-    "is_made_of_operators",
+    "has_kernel",
+    "has_kernel_for",
     "is_seen_by_a_mode",
     "overloads_of",
     "qualified_name",
@@ -32,6 +34,14 @@ ON_THE_CPU = torch._C.DispatchKey.CPU
 # What torch tells apart about a tensor - sparse, conjugated, wrapped, of a mode - as a set of keys.
 # Used for each operand of each operator, so it is torch's own function and no function of ours.
 dispatch_keys = torch._C._dispatch_keys
+
+# The schema of an operator: its qualified name, arguments, returns and what aliases what.
+schema_of: Callable[[OpOverload], Any] = attrgetter("_schema")
+
+# Whether an operator, by its name, has any kernel, and one for a dispatch key, by its name. One for
+# `CompositeImplicitAutograd` is made of other operators.
+has_kernel = torch._C._dispatch_has_kernel
+has_kernel_for = torch._C._dispatch_has_kernel_for_dispatch_key
 
 
 class DispatchMode(TorchDispatchMode):
@@ -54,11 +64,6 @@ def is_seen_by_a_mode() -> bool:
     return bool(torch._C._len_torch_dispatch_stack())
 
 
-def schema_of(operator: OpOverload) -> Any:
-    """Return the schema of an operator: its qualified name, arguments, returns and aliases."""
-    return operator._schema
-
-
 def overloads_of(operator: OpOverload) -> Iterator[OpOverload]:
     """Yield all overloads of an operator, of which torch tags some only."""
     packet = operator._overloadpacket
@@ -69,14 +74,6 @@ def qualified_name(packet: object) -> str:
     """Return `namespace::name` of an operator such as `torch.ops.aten.mm`, `""` of all else."""
     name = getattr(packet, "_qualified_op_name", "")
     return name if isinstance(name, str) else ""
-
-
-def is_made_of_operators(operator: OpOverload) -> bool:
-    """Return whether an operator has no kernel but one that calls other operators."""
-    name = operator.name()
-    return torch._C._dispatch_has_kernel(name) and torch._C._dispatch_has_kernel_for_dispatch_key(
-        name, "CompositeImplicitAutograd"
-    )
 
 
 def run_on_cpu(operator: OpOverload, args: Any, kwargs: Any) -> Any:

@@ -41,17 +41,17 @@ def test_flops(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "world"),
+    ("case", "backend"),
     [
-        pytest.param(case, world, id=f"{case}-{world.name}")
+        pytest.param(case, backend, id=f"{case}-{backend.name}")
         for case in CORPUS
-        for world in (MetaBackend, FakeBackend, RealBackend)
-        if case.runs_in(world.name)
+        for backend in (MetaBackend, FakeBackend, RealBackend)
+        if case.runs_in(backend.name)
     ],
 )
-def test_every_way_to_run_a_model_gives_one_count(case: Case, world: type) -> None:
+def test_every_way_to_run_a_model_gives_one_count(case: Case, backend: type) -> None:
     model, *inputs = case.build()
-    count = counted_in(world(), model, tuple(inputs))
+    count = counted_in(backend(), model, tuple(inputs))
     assert (sum(count.forward), sum(count.backward), count.uncounted) == (case.flops, 0, {})
 
 
@@ -63,11 +63,11 @@ def test_flops_of_products_in_place(case: Case) -> None:
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
-@pytest.mark.parametrize("world", [MetaBackend, FakeBackend, RealBackend])
+@pytest.mark.parametrize("backend", [MetaBackend, FakeBackend, RealBackend])
 def test_the_fused_path_of_an_encoder_layer_does_not_change_its_count(
-    world: type, *, training: bool
+    backend: type, *, training: bool
 ) -> None:
-    count = counted_in(world(), encoder_layer(), (x(2, 5, 8),), training=training)
+    count = counted_in(backend(), encoder_layer(), (x(2, 5, 8),), training=training)
     assert sum(count.forward) == mha(2, 5, 5, 8) + feed_forward(10, 8, 16)
     assert count.uncounted == {}
 

@@ -234,8 +234,8 @@ def test_checkpoint_counts_what_is_recomputed(*, use_reentrant: bool) -> None:
 @pytest.mark.parametrize("use_reentrant", [False, True])
 def test_checkpoint_counts_the_same_for_real(*, use_reentrant: bool) -> None:
     counts = [
-        counted_in(world(), checkpointed(use_reentrant), (x(4, 8),), training=True)
-        for world in (FakeBackend, RealBackend)
+        counted_in(backend(), checkpointed(use_reentrant), (x(4, 8),), training=True)
+        for backend in (FakeBackend, RealBackend)
     ]
     assert counts[0].backward == counts[1].backward
 
@@ -379,14 +379,14 @@ def required(value: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
 @pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated:UserWarning")
 @pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
-@pytest.mark.parametrize("world", [FakeBackend, RealBackend])
+@pytest.mark.parametrize("backend", [FakeBackend, RealBackend])
 @pytest.mark.parametrize(("case", "wanted"), list(ways()))
-def test_every_way_gives_one_backward_count(case: Case, world: type, *, wanted: bool) -> None:
+def test_every_way_gives_one_backward_count(case: Case, backend: type, *, wanted: bool) -> None:
     model, *inputs = case.build()
     if wanted:
         inputs = [required(value) for value in inputs]
     on_meta = counted_in(MetaBackend(), model, tuple(inputs), training=True)
-    elsewhere = counted_in(world(), model, tuple(inputs), training=True)
+    elsewhere = counted_in(backend(), model, tuple(inputs), training=True)
     assert on_meta.uncounted == elsewhere.uncounted == {}
     assert (elsewhere.forward, elsewhere.backward) == (on_meta.forward, on_meta.backward)
 

@@ -43,6 +43,7 @@ def custom() -> Callable[..., Any]:
 @pytest.fixture
 def formulas_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_formulas", dict(registry._formulas))
+    monkeypatch.setattr(registry, "_replaced", {})
 
 
 def calling(op: Any) -> nn.Module:

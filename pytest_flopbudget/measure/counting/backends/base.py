@@ -1,31 +1,35 @@
-"""The ways to run a model for counting: on meta tensors, with fake tensors, or for real.
-
-On meta tensors nothing is computed and nothing is allocated, so a count costs milliseconds and
-is the same on every machine. What needs the values of tensors cannot run there.
-"""
+"""The protocol of backends: the ways to run a model for counting."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     import torch
 
+    from pytest_flopbudget.measure.counting.external_tensors import ExternalTensors
     from pytest_flopbudget.measure.operators import Operator
 
 
 class Backend(Protocol):
-    """Where a model runs while it is counted."""
+    """Where a model runs while it is counted, in the order in which they are tried.
 
-    name: str
+    On meta tensors nothing is computed and nothing is allocated, so a count costs milliseconds and
+    is the same on every machine. Fake tensors also know their devices. What needs the values of
+    tensors runs for real.
+    """
+
+    name: ClassVar[str]
+    has_values: ClassVar[bool]  # whether operators compute values, and overwrite the model's own
 
     def entered(self) -> AbstractContextManager[Any]:
         """Return the context in which the model runs."""
 
-    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return what takes the place of a tensor of the model or of its inputs."""
+    def substitute(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return what takes the place of a tensor of the model, the same one each time."""
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return what the model gets for a tensor among its inputs."""
@@ -34,14 +38,18 @@ class Backend(Protocol):
         """Run one operator; `given` are the tensors among its arguments."""
 
     def is_real(self, tensor: torch.Tensor) -> bool:
-        """Tell a tensor with values from what stands for one."""
-        return not tensor.is_meta
+        """Return whether a tensor has values, and may come from outside of PyTorch."""
+
+    def external_tensors(
+        self,
+        known: Iterable[torch.Tensor],
+        note: Callable[[str, torch.Tensor], None],
+        note_failure: Callable[[Exception], None],
+    ) -> ExternalTensors:
+        """Return the mode that notices tensors from outside of PyTorch, and failed reads."""
 
     def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the values of a tensor, if they are known not to depend on the inputs."""
-        del tensor
-        return None
 
     def value(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a tensor with its values, where they are to be had."""
-        return tensor
+        """Return a tensor with its values, or the tensor itself where they are not known."""

@@ -1,16 +1,16 @@
-"""The fake backend: `FakeTensorMode`, whose tensors have a device but no values."""
+"""The fake backend: torch's fake tensors, which are like meta but believe to have a device."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from pytest_flopbudget.measure.counting.backends.base import Backend
-from pytest_flopbudget.measure.counting.meta_kernels.overrides import kernel_of
+from pytest_flopbudget.measure.counting.external_tensors import UnreadableTensors
+from pytest_flopbudget.measure.counting.meta_kernels.overrides import OVERRIDES
 from pytest_flopbudget.measure.hardware.devices import CPU
-from pytest_flopbudget.measure.isolation.storages import forbid_data_pointers
 from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
 from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.torch_internals.fake_tensors import (
@@ -19,49 +19,70 @@ from pytest_flopbudget.measure.torch_internals.fake_tensors import (
     fake_tensor_mode,
     is_fake,
 )
+from pytest_flopbudget.measure.torch_internals.tensors import forbid_data_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pytest_flopbudget.measure.operators import Operator
 
 
 class FakeBackend(Backend):
-    """torch's fake tensors: like meta, but each believes that it lies on its own device."""
+    """Computes no values, and runs what refuses the meta device."""
 
-    name = "fake"
+    name: ClassVar[str] = "fake"
+    has_values: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._mode = fake_tensor_mode()
-        self._twins = TensorSubstitutes()
+        self._substitutes = TensorSubstitutes()
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Make every tensor that the model makes a fake one, and log no failure: it is handled."""
+        """Make every tensor that the model makes a fake one."""
         with failures_not_logged(), self._mode:
             yield
 
-    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the fake twin of a tensor, the same one each time."""
-        return self._twins.of(tensor, lambda: self._fake(tensor.detach()))
+    def substitute(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the fake tensor of a tensor."""
+        return self._substitutes.of(tensor, lambda: self._fake(tensor.detach()))
 
-    input = stand_in
-
-    def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Make a twin; that of a meta tensor lies on the CPU, where the inputs may come from."""
-        if tensor.is_meta:
-            with self._mode:
-                return torch.empty_like(tensor, device=CPU)
-        return fake_tensor(self._mode, tensor)
+    input = substitute
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator; the mode below makes it fake."""
         del given
-        output = kernel_of(operator)(*args, **kwargs)
+        output = OVERRIDES.get(operator.name, operator.func)(*args, **kwargs)
         if not operator.aliases:
-            forbid_data_pointers(filter(is_fake, tensors((output,))))
+            for tensor in filter(is_fake, tensors((output,))):
+                forbid_data_pointer(tensor)
         return output
 
     def is_real(self, tensor: torch.Tensor) -> bool:
-        """Tell a tensor with values from a fake one."""
+        """Return whether a tensor has values."""
         return not is_fake(tensor)
+
+    def external_tensors(
+        self,
+        known: Iterable[torch.Tensor],
+        note: Callable[[str, torch.Tensor], None],
+        note_failure: Callable[[Exception], None],
+    ) -> UnreadableTensors:
+        """Return the mode that also sees reads that fail."""
+        return UnreadableTensors(known, note, note_failure)
+
+    def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Know no values."""
+        del tensor
+        return None
+
+    def value(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensor itself."""
+        return tensor
+
+    def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Make a fake tensor; that of a meta one lies on the CPU, where the inputs may be."""
+        if tensor.is_meta:
+            with self._mode:
+                return torch.empty_like(tensor, device=CPU)
+        return fake_tensor(self._mode, tensor)

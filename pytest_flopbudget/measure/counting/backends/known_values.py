@@ -1,4 +1,4 @@
-"""What is known of the values of tensors while a model runs on tensors that have none."""
+"""Known values: those of constants, while a model runs on tensors that have none."""
 
 from __future__ import annotations
 
@@ -15,25 +15,21 @@ if TYPE_CHECKING:
 SMALL = 2**16  # elements up to which a constant keeps its values
 
 
-class KnownValues:
-    """The values of constants: of real tensors, and of meta tensors that stand for one.
+class KnownValues(WeakTensorKeyDictionary):
+    """A real tensor for each meta tensor whose values are known; real tensors know their own.
 
     Only what forward made is ever written into. After a write of what is not known, nothing is
     known of any tensor in that memory.
     """
 
     def __init__(self) -> None:
-        self._of_meta: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        super().__init__()
         self._made: set[Storage] = set()
         self._forgotten: set[Storage] = set()
 
-    def know(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
-        """Know the value of a meta tensor."""
-        self._of_meta[tensor] = value
-
     def of(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the value of a tensor, if it is known and small."""
-        value = self._of_meta.get(tensor) if tensor.is_meta else tensor
+        value = self.get(tensor) if tensor.is_meta else tensor
         if value is None or value.numel() > SMALL:
             return None
         storages = _storages((tensor, value))
@@ -41,15 +37,15 @@ class KnownValues:
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Forget what lies in the memory of a tensor."""
-        value = self._of_meta.get(tensor) if tensor.is_meta else None
+        value = self.get(tensor) if tensor.is_meta else None
         self._forgotten |= _storages((tensor, tensor if value is None else value))
 
-    def make(self, results: Iterable[torch.Tensor], given: Iterable[torch.Tensor]) -> None:
-        """Note that results are ours to write into, unless they are views of what was given."""
+    def note_made(self, results: Iterable[torch.Tensor], given: Iterable[torch.Tensor]) -> None:
+        """Note that forward made results, and may write into them, unless they are views."""
         self._made |= _storages(results) - _storages(given)
 
-    def made_here(self, tensors: Iterable[torch.Tensor]) -> bool:
-        """Tell whether the values of all of these are ours to write into."""
+    def may_write(self, tensors: Iterable[torch.Tensor]) -> bool:
+        """Return whether forward made the values of all of these tensors."""
         values = [value for tensor in tensors if (value := self.of(tensor)) is not None]
         return self._made >= _storages(values)
 

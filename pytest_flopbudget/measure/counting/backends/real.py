@@ -1,45 +1,68 @@
-"""The real backend: the model runs as it is."""
+"""The real backend: the model runs as it is, on its own device."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_flopbudget.measure.call import copy_to
 from pytest_flopbudget.measure.counting.backends.base import Backend
+from pytest_flopbudget.measure.counting.external_tensors import ReadableTensors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
+
     import torch
 
     from pytest_flopbudget.measure.operators import Operator
 
 
 class RealBackend(Backend):
-    """The model as it is."""
+    """Computes everything; the last resort."""
 
-    name = "real"
+    name: ClassVar[str] = "real"
+    has_values: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._held: dict[int, torch.Tensor] = {}  # by the model, so that ids stay theirs
-
-    def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
-        """Return a tensor that the model holds."""
-        return self._held.get(id(tensor))
 
     def entered(self) -> AbstractContextManager[Any]:
         """Need no context."""
         return nullcontext()
 
-    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Take the tensor itself."""
+    def substitute(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensor itself."""
         self._held[id(tensor)] = tensor
         return tensor
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Take a copy, so that nothing can happen to the input."""
+        """Return a copy, so that nothing can happen to the input."""
         return copy_to(tensor, tensor.device)
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator itself."""
         del given
         return operator.func(*args, **kwargs)
+
+    def is_real(self, tensor: torch.Tensor) -> bool:
+        """Return whether the model did not put a tensor on meta itself."""
+        return not tensor.is_meta
+
+    def external_tensors(
+        self,
+        known: Iterable[torch.Tensor],
+        note: Callable[[str, torch.Tensor], None],
+        note_failure: Callable[[Exception], None],
+    ) -> ReadableTensors:
+        """Return the mode that also sees which values leave."""
+        del note_failure  # every read succeeds
+        return ReadableTensors.beside(known, note)
+
+    def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return a tensor that the model holds."""
+        return self._held.get(id(tensor))
+
+    def value(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensor itself."""
+        return tensor

@@ -20,6 +20,7 @@ from pytest_flopbudget.measure.counting.formulas.registry import (
     formula_of,
     register_flop_formula,
     shapes_of,
+    unregister_flop_formula,
 )
 from pytest_flopbudget.measure.counting.formulas.tensor_values import MissingValuesError, parts
 
@@ -38,5 +39,6 @@ __all__ = [
     "rnn",
     "shapes_of",
     "sparse",
+    "unregister_flop_formula",
     "varlen_attention",
 ]

@@ -1,4 +1,4 @@
-"""The formulas by operator, and how others add theirs."""
+"""The registry of formulas, by operator, and what a formula is given in the place of tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from pytest_flopbudget.errors import SettingsError
+from pytest_flopbudget.errors import SettingsError, nearest
 from pytest_flopbudget.measure.torch_internals.dispatch import (
     HigherOrderOperator,
     qualified_name,
@@ -17,20 +17,28 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
 
 if TYPE_CHECKING:
     from pytest_flopbudget.measure.torch_internals.dispatch import OpOverload, OpOverloadPacket
-
+    from pytest_flopbudget.profile.shapes import Shape
 
 Formula = Callable[..., int]
 Reveal = Callable[[torch.Tensor], torch.Tensor]
 F = TypeVar("F", bound=Formula)
 
+SPARSE = frozenset(
+    {
+        *(torch.sparse_coo, torch.sparse_csr, torch.sparse_csc),
+        *(torch.sparse_bsr, torch.sparse_bsc),
+    }
+)
+
 _formulas: dict[str, Formula] = {}
+_replaced: dict[str, list[Formula | None]] = {}  # what each registration took the place of
 
 
 class ShapeOf(tuple[int, ...]):
     """The shape of a tensor, which knows its tensor, for formulas that count what is stored."""
 
     tensor: torch.Tensor
-    reveal: Reveal  # where the values of the tensor are
+    reveal: Reveal  # returns the tensor with its values
 
 
 def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
@@ -53,15 +61,48 @@ def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
     Raises:
         SettingsError: `op` is not the name of an operator.
     """
-    name = op if isinstance(op, str) else qualified_name(op)
-    if not re.fullmatch(r"\w+::\w+", name):
-        raise SettingsError(
-            f"`register_flop_formula`: expected `namespace::name`, found `{op}`",
-            "a formula is for all overloads of an operator",
-        )
+    name = _name_of("register_flop_formula", op)
 
     def decorate(formula: F) -> F:
+        _replaced.setdefault(name, []).append(_formulas.get(name))
         _formulas[name] = formula
+        return formula
+
+    return decorate
+
+
+def unregister_flop_formula(op: str | OpOverloadPacket) -> None:
+    """Take the newest formula that was registered for an operator back.
+
+    What held before holds again: the formula registered before it, the built-in one, or none.
+
+    Args:
+        op: as in `register_flop_formula`.
+
+    Raises:
+        SettingsError: `op` is not the name of an operator, or nothing was registered for it.
+    """
+    name = _name_of("unregister_flop_formula", op)
+    if not _replaced.get(name):
+        registered = [name for name, replaced in _replaced.items() if replaced]
+        near = nearest(name, registered)
+        raise SettingsError(
+            f"`unregister_flop_formula`: no formula was registered for `{name}`"
+            + (f"; {near}" if near else ""),
+            "built-in formulas stay: register another one in their place",
+        )
+    before = _replaced[name].pop()
+    if before is None:
+        del _formulas[name]
+    else:
+        _formulas[name] = before
+
+
+def register(*names: str) -> Callable[[F], F]:
+    """Register one built-in formula for several operators, of ATen unless they name a library."""
+
+    def decorate(formula: F) -> F:
+        _formulas.update({name if "::" in name else f"aten::{name}": formula for name in names})
         return formula
 
     return decorate
@@ -76,19 +117,8 @@ def formula_of(func: OpOverload | HigherOrderOperator) -> Formula | None:
     return _formulas.get(name) or _formulas.get(plain)
 
 
-def register(*names: str) -> Callable[[F], F]:
-    """Register one formula for several operators, of ATen unless they name another library."""
-
-    def decorate(formula: F) -> F:
-        for name in names:
-            register_flop_formula(name if "::" in name else f"aten::{name}")(formula)
-        return formula
-
-    return decorate
-
-
 def shapes_of(value: Any, reveal: Reveal = lambda tensor: tensor) -> Any:
-    """Replace the tensors in an operator's arguments by their shapes."""
+    """Return an operator's argument with its shape in the place of each tensor."""
     if isinstance(value, torch.Tensor):
         shape = ShapeOf(map(int, value.shape))
         shape.tensor, shape.reveal = value, reveal
@@ -96,3 +126,18 @@ def shapes_of(value: Any, reveal: Reveal = lambda tensor: tensor) -> Any:
     if isinstance(value, list | tuple):
         return [shapes_of(item, reveal) for item in value] if value else value
     return value
+
+
+def is_sparse(shape: Shape) -> bool:
+    """Return whether a shape is that of a sparse tensor, of any layout."""
+    return isinstance(shape, ShapeOf) and shape.tensor.layout in SPARSE
+
+
+def _name_of(function: str, op: str | OpOverloadPacket) -> str:
+    name = op if isinstance(op, str) else qualified_name(op)
+    if not re.fullmatch(r"\w+::\w+", name):
+        raise SettingsError(
+            f"`{function}`: expected `namespace::name`, found `{op}`",
+            "a formula is for all overloads of an operator",
+        )
+    return name

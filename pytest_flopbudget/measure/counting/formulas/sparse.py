@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.counting.formulas.registry import register
-from pytest_flopbudget.measure.counting.formulas.tensor_values import is_sparse, meetings, stored
+from pytest_flopbudget.measure.counting.formulas.registry import is_sparse, register
+from pytest_flopbudget.measure.counting.formulas.tensor_values import meetings, stored
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape

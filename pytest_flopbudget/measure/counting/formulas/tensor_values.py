@@ -23,22 +23,8 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape
 
 
-SPARSE = {
-    torch.sparse_coo,
-    torch.sparse_csr,
-    torch.sparse_csc,
-    torch.sparse_bsr,
-    torch.sparse_bsc,
-}
-
-
 class MissingValuesError(MeasureError):
     """A count depends on the values of a tensor that has none."""
-
-
-def is_sparse(shape: Shape) -> bool:
-    """Tell whether a shape is that of a sparse tensor, of any layout."""
-    return isinstance(shape, ShapeOf) and shape.tensor.layout in SPARSE
 
 
 def stored(shape: Shape) -> int:

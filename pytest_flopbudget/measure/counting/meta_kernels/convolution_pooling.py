@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_flopbudget.measure.counting.meta_kernels.result_spec import new
-from pytest_flopbudget.measure.counting.meta_kernels.strides import contiguous, is_contiguous
+from pytest_flopbudget.measure.counting.meta_kernels.result_spec import (
+    TensorSpec,
+    contiguous,
+    is_contiguous,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from pytest_flopbudget.measure.counting.meta_kernels.result_spec import Answer
+    from pytest_flopbudget.measure.counting.meta_kernels.result_spec import ResultSpec
 
 
 def _windows(x: Tensor, *options: Sequence[int]) -> tuple[int, ...] | None:
@@ -53,7 +56,7 @@ def convolution(
     transposed: object,
     output_padding: Sequence[int],
     groups: int,
-) -> Answer | None:
+) -> ResultSpec | None:
     inputs, outputs = weight.shape[1] * groups, weight.shape[0]
     if transposed:
         inputs, outputs = outputs, inputs
@@ -66,7 +69,7 @@ def convolution(
         sizes = _spread(x, weight.shape[2:], stride, padding, dilation, output_padding)
     else:
         sizes = _windows(x, weight.shape[2:], stride, padding, dilation)
-    return new((x.shape[0], outputs, *sizes), x) if sizes else None
+    return TensorSpec((x.shape[0], outputs, *sizes), x.dtype) if sizes else None
 
 
 def max_pool(
@@ -76,7 +79,7 @@ def max_pool(
     padding: Sequence[int] = (0,),
     dilation: Sequence[int] = (1,),
     ceil_mode: object = None,
-) -> Answer | None:
+) -> ResultSpec | None:
     too_wide = any(2 * p > k for p in padding for k in window)
     is_batch = x.dim() == len(("batch", "channel", "row", "column"))
     if ceil_mode or too_wide or not is_batch or not is_contiguous(x):
@@ -84,9 +87,11 @@ def max_pool(
     sizes = _windows(x, window, stride or window, padding, dilation)
     if sizes is None:
         return None
-    output = new((*x.shape[:2], *sizes), x)
-    return [output, (*output[:2], torch.int64)]
+    output = TensorSpec((*x.shape[:2], *sizes), x.dtype)
+    return [output, TensorSpec(output.size, torch.int64)]
 
 
-def upsample(x: Tensor, size: Sequence[int], *_: Any) -> Answer | None:
-    return new((*x.shape[:2], *size), x) if is_contiguous(x) and min(size) > 0 else None
+def upsample(x: Tensor, size: Sequence[int], *_: Any) -> ResultSpec | None:
+    return (
+        TensorSpec((*x.shape[:2], *size), x.dtype) if is_contiguous(x) and min(size) > 0 else None
+    )

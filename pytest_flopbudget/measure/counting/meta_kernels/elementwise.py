@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pytest_flopbudget.measure.counting.meta_kernels.result_spec import new
-from pytest_flopbudget.measure.counting.meta_kernels.strides import (
+from pytest_flopbudget.measure.counting.meta_kernels.result_spec import (
+    TensorSpec,
     contiguous,
     is_contiguous,
     strides_of_each,
@@ -17,22 +17,22 @@ from pytest_flopbudget.measure.counting.meta_kernels.strides import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_flopbudget.measure.counting.meta_kernels.result_spec import Answer
+    from pytest_flopbudget.measure.counting.meta_kernels.result_spec import ResultSpec
 
 DTYPES = frozenset({torch.float32, torch.float64})  # smaller ones may be computed in others
 
 
-def _each(x: Tensor, *others: Tensor) -> Answer | None:
+def _each(x: Tensor, *others: Tensor) -> ResultSpec | None:
     strides = strides_of_each(x, *others)
-    return None if strides is None else (x.shape, strides, x.dtype)
+    return None if strides is None else TensorSpec(x.shape, x.dtype, strides)
 
 
-def like(x: Tensor, *_: Any, **options: Any) -> Answer | None:
+def like(x: Tensor, *_: Any, **options: Any) -> ResultSpec | None:
     """An operator that changes each element on its own."""
     return _each(x) if options.keys() <= {"approximate"} else None
 
 
-def broadcast(x: Tensor, y: Any, *, alpha: Any = 1) -> Answer | None:
+def broadcast(x: Tensor, y: Any, *, alpha: Any = 1) -> ResultSpec | None:
     """Two tensors of one size, or one that fits into the other, or a tensor and a number."""
     if type(alpha) not in (int, float):
         return None
@@ -44,15 +44,15 @@ def broadcast(x: Tensor, y: Any, *, alpha: Any = 1) -> Answer | None:
     pairs = zip(reversed(large.shape), reversed(small.shape), strict=False)
     fits = small.dim() <= large.dim() and all(n in (1, m) for m, n in pairs)
     in_order = is_contiguous(large) and small.stride() == contiguous(small.shape)
-    return new(large.shape, x) if fits and in_order else None
+    return TensorSpec(large.shape, x.dtype) if fits and in_order else None
 
 
 def filled(
     size: Sequence[int], *, dtype: torch.dtype | None = None, layout: object = None, **_: Any
-) -> Answer | None:
+) -> ResultSpec | None:
     plain = all(type(n) is int and n > 0 for n in size) and dtype in DTYPES and layout is None
-    return (tuple(size), contiguous(size), dtype) if plain and dtype else None
+    return TensorSpec(size, dtype) if plain and dtype else None
 
 
-def arange(end: Any, **options: Any) -> Answer | None:
+def arange(end: Any, **options: Any) -> ResultSpec | None:
     return filled((end,), **options)

@@ -6,29 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_flopbudget.measure.counting.meta_kernels.result_spec import new
-from pytest_flopbudget.measure.counting.meta_kernels.strides import CHANNELS_LAST, is_contiguous
+from pytest_flopbudget.measure.counting.meta_kernels.result_spec import (
+    CHANNELS_LAST,
+    TensorSpec,
+    is_contiguous,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from pytest_flopbudget.measure.counting.meta_kernels.result_spec import Answer
+    from pytest_flopbudget.measure.counting.meta_kernels.result_spec import ResultSpec
 
 
-def product(x: Tensor, y: Tensor) -> Answer | None:
+def product(x: Tensor, y: Tensor) -> ResultSpec | None:
     fits = x.dim() == y.dim() and x.shape[-1] == y.shape[-2] and x.shape[:-2] == y.shape[:-2]
-    return new((*x.shape[:-1], y.shape[-1]), x) if fits else None
+    return TensorSpec((*x.shape[:-1], y.shape[-1]), x.dtype) if fits else None
 
 
-def addmm(bias: Tensor, x: Tensor, y: Tensor, **options: Any) -> Answer | None:
+def addmm(bias: Tensor, x: Tensor, y: Tensor, **options: Any) -> ResultSpec | None:
     return product(x, y) if not options and bias.shape == (y.shape[1],) else None
 
 
-def softmax(x: Tensor, dim: int, half_to_float: object = None) -> Answer | None:
+def softmax(x: Tensor, dim: int, half_to_float: object = None) -> ResultSpec | None:
     plain = is_contiguous(x) and not half_to_float and -x.dim() <= dim < x.dim()
-    return new(x.shape, x) if plain else None
+    return TensorSpec(x.shape, x.dtype) if plain else None
 
 
 def batch_norm(
@@ -39,39 +42,40 @@ def batch_norm(
     var: Tensor | None,
     training: object,
     *_: float,
-) -> Answer | None:
+) -> ResultSpec | None:
     if training or mean is None or var is None or not is_contiguous(x):
         return None
     shapes = {tuple(t.shape) for t in (weight, bias, mean, var) if t is not None}
     if shapes != {tuple(x.shape[1:2])}:
         return None
-    return [new(x.shape, x), new((x.shape[1],), x), new((x.shape[1],), x)]
+    statistics = TensorSpec((x.shape[1],), x.dtype)
+    return [TensorSpec(x.shape, x.dtype), statistics, statistics]
 
 
 def layer_norm(
     x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, _: float
-) -> Answer | None:
+) -> ResultSpec | None:
     kept = x.dim() - len(shape)
     shapes = {tuple(t.shape) for t in (weight, bias) if t is not None} | {tuple(shape)}
     if not is_contiguous(x) or kept < 0 or shapes != {tuple(x.shape[kept:])}:
         return None
-    moments = new((*x.shape[:kept], *[1] * len(shape)), x)
-    return [new(x.shape, x), moments, moments]
+    moments = TensorSpec((*x.shape[:kept], *[1] * len(shape)), x.dtype)
+    return [TensorSpec(x.shape, x.dtype), moments, moments]
 
 
 def mean(
     x: Tensor, dims: Sequence[int] | None = None, keepdim: object = None, **options: Any
-) -> Answer | None:
+) -> ResultSpec | None:
     if not dims or options or not is_contiguous(x):
         return None
     gone = {dim % x.dim() for dim in dims if -x.dim() <= dim < x.dim()}
     if len(gone) < len(dims):
         return None
     sizes = (1 if i in gone else n for i, n in enumerate(x.shape) if i not in gone or keepdim)
-    return new(tuple(sizes), x)
+    return TensorSpec(tuple(sizes), x.dtype)
 
 
-def cat(parts: Sequence[Tensor], dim: int = 0) -> Answer | None:
+def cat(parts: Sequence[Tensor], dim: int = 0) -> ResultSpec | None:
     n = parts[0].dim()
     if not -n <= dim < n or any(part.dim() != n for part in parts):
         return None
@@ -82,19 +86,19 @@ def cat(parts: Sequence[Tensor], dim: int = 0) -> Answer | None:
         return None
     length = sum(part.shape[dim] for part in parts)
     size = parts[0].shape
-    return new((*size[:dim], length, *size[dim + 1 :]), parts[0])
+    return TensorSpec((*size[:dim], length, *size[dim + 1 :]), parts[0].dtype)
 
 
-def stack(parts: Sequence[Tensor], dim: int = 0) -> Answer | None:
+def stack(parts: Sequence[Tensor], dim: int = 0) -> ResultSpec | None:
     size, n = parts[0].shape, parts[0].dim() + 1
     if not -n <= dim < n or {part.shape for part in parts} != {size}:
         return None
     if n in CHANNELS_LAST and not is_contiguous(*parts):
         return None
-    return new((*size[: dim % n], len(parts), *size[dim % n :]), parts[0])
+    return TensorSpec((*size[: dim % n], len(parts), *size[dim % n :]), parts[0].dtype)
 
 
-def embedding(table: Tensor, indices: Tensor, *_: Any) -> Answer | None:
+def embedding(table: Tensor, indices: Tensor, *_: Any) -> ResultSpec | None:
     if indices.dtype is not torch.int64 or not is_contiguous(table, indices):
         return None
-    return new((*indices.shape, *table.shape[1:]), table)
+    return TensorSpec((*indices.shape, *table.shape[1:]), table.dtype)

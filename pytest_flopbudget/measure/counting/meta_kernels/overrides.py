@@ -1,4 +1,4 @@
-"""How operators run on tensors without values where torch's own kernel refuses to."""
+"""Meta kernels that take the place of torch's own where those refuse what the real ones take."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
-
-    from pytest_flopbudget.measure.operators import Operator
-
-
-def kernel_of(operator: Operator) -> Callable[..., Any]:
-    """Return what gives the shape and dtype of an operator's result."""
-    return _KERNELS.get(operator.name, operator.func)
 
 
 def _grouped_mm(
@@ -30,6 +23,6 @@ def _grouped_mm(
     return a.new_empty((*groups, a.shape[-2], b.shape[-1]), dtype=out_dtype)
 
 
-_KERNELS: dict[str, Callable[..., Any]] = {
+OVERRIDES: dict[str, Callable[..., Any]] = {  # by operator
     "aten::_grouped_mm": _grouped_mm,  # torch's own takes bfloat16 alone, the real one any dtype
 }

@@ -286,7 +286,7 @@ def test_what_fails_with_fake_tensors_is_not_logged(caplog: pytest.LogCaptureFix
 GROUPS = torch.tensor([2, 6], dtype=torch.int32)
 
 
-@pytest.mark.parametrize("world", [MetaBackend, FakeBackend, RealBackend])
+@pytest.mark.parametrize("backend", [MetaBackend, FakeBackend, RealBackend])
 @pytest.mark.parametrize(
     ("width", "dtype"), [(4, torch.float32), (8, torch.float32), (8, torch.bfloat16)]
 )
@@ -300,12 +300,12 @@ GROUPS = torch.tensor([2, 6], dtype=torch.int32)
 )
 @pytest.mark.skipif(not hasattr(torch, "_grouped_mm"), reason="it came after torch 2.7")
 def test_grouped_products(
-    world: type, width: int, dtype: torch.dtype, a: Any, b: Any, groups: Any, flops: int
+    backend: type, width: int, dtype: torch.dtype, a: Any, b: Any, groups: Any, flops: int
 ) -> None:
     b = tuple(size or width for size in b)
     model = Fn(lambda a, b, groups=None: torch._grouped_mm(a, b, offs=groups) + 0)
     inputs = (x(*a, dtype=dtype), x(*b, dtype=dtype), *(() if groups is None else (groups,)))
-    count = counted_in(world(), model, inputs)
+    count = counted_in(backend(), model, inputs)
     real = counted_in(RealBackend(), model, inputs)
     assert sum(count.forward) == flops * width
-    assert count.visits.outputs == real.visits.outputs
+    assert count.module_calls.outputs == real.module_calls.outputs

@@ -28,10 +28,10 @@ class Case:
         """Whether this torch has what it takes."""
         return not self.needs or hasattr(torch.ops.aten, self.needs)
 
-    def runs_in(self, world: str) -> bool:
+    def runs_in(self, backend: str) -> bool:
         """Tell whether tensors of one kind suffice."""
         kinds = ("meta", "fake", "real")
-        return kinds.index(world) >= kinds.index(self.counted_on) and world not in self.never
+        return kinds.index(backend) >= kinds.index(self.counted_on) and backend not in self.never
 
     def __str__(self) -> str:
         return self.name

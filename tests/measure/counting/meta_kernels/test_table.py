@@ -12,20 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pytest_flopbudget.measure.counting.meta_kernels.table import (
-    _FORMS,
-    _IN_PLACE,
-    form_of,
-    is_in_place,
+from pytest_flopbudget.measure.counting.meta_kernels.cache import (
+    changes_values_alone,
+    empty,
+    result_spec,
 )
+from pytest_flopbudget.measure.counting.meta_kernels.table import IN_PLACE, META_KERNELS
 from pytest_flopbudget.measure.operators import operator_of, tensors
 
 quick, thorough = (settings(deadline=None, max_examples=n) for n in (100, 300))
 aten = torch.ops.aten
 FACTORIES = (aten.arange.default, aten.zeros.default)
 DTYPES = [torch.float32] * 6 + [torch.float64, torch.float16, torch.int64]
-ELEMENT_WISE = sorted(name for name, form in _FORMS.items() if form.__name__ == "like")
-BINARY = sorted(name for name, form in _FORMS.items() if form.__name__ == "broadcast")
+ELEMENT_WISE = sorted(name for name, kernel in META_KERNELS.items() if kernel.__name__ == "like")
+BINARY = sorted(name for name, kernel in META_KERNELS.items() if kernel.__name__ == "broadcast")
 
 
 def overload(name: str) -> Any:
@@ -35,7 +35,7 @@ def overload(name: str) -> Any:
 
 def agrees(func: Any, *args: Any, **kwargs: Any) -> bool:
     """Check an answer, if one is given, against torch's; where torch refuses, none may be."""
-    found = form_of(operator_of(func), args, kwargs, list(tensors(args, kwargs)))
+    found = result_spec(operator_of(func), args, kwargs, list(tensors(args, kwargs)))
     if found is None:
         return False
     try:
@@ -43,9 +43,12 @@ def agrees(func: Any, *args: Any, **kwargs: Any) -> bool:
     except RuntimeError as error:
         pytest.fail(f"{func} answered {found}, torch {error}")
     expected = output if isinstance(output, tuple) else [output]
-    forms = [(tuple(t.shape), t.stride(), t.dtype) for t in expected]
-    ours = [(tuple(size), *rest) for size, *rest in (found if isinstance(found, list) else [found])]
-    assert ours == forms, (func, [(tuple(t.shape), t.stride()) for t in tensors(args)])
+    made = empty(found)
+    ours, theirs = (
+        [(tuple(t.shape), t.stride(), t.dtype) for t in found]
+        for found in (made if isinstance(made, tuple) else [made], expected)
+    )
+    assert ours == theirs, (func, [(tuple(t.shape), t.stride()) for t in tensors(args)])
     return True
 
 
@@ -189,11 +192,11 @@ def test_embedding(table: Tensor, indices: Tensor) -> None:
 
 
 @thorough
-@given(st.sampled_from(sorted(_IN_PLACE)), pairs())
+@given(st.sampled_from(sorted(IN_PLACE)), pairs())
 def test_in_place(name: str, pair: tuple[Tensor, Tensor]) -> None:
     func, rest = overload(name), list(pair[1:] if name.endswith("Tensor") else ())
     args = (pair[0], *rest)
-    if is_in_place(operator_of(func), args, list(args)):
+    if changes_values_alone(operator_of(func), args, {}, list(args)):
         before = args[0].shape, args[0].stride(), args[0].untyped_storage()._cdata
         output = func(*args)
         assert (output.shape, output.stride(), output.untyped_storage()._cdata) == before

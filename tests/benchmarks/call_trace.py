@@ -1,0 +1,123 @@
+"""How many files a reader follows: through `profile_model`, and from `aten::mm` to its booking.
+
+    python tests/benchmarks/call_trace.py
+    python tests/benchmarks/call_trace.py --paths     # and which files, in the order of the calls
+
+Calls of functions of this package are traced, with the file of each; `torch` and the standard
+library are left out. A change of file is a call that leads into another file, or a return from one.
+The first `aten::mm` of a process asks for the shape of its result; one like it is answered from the
+cache of meta kernels.
+"""
+# ruff: noqa: T201 - a script that prints what it saw
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import pytest_flopbudget
+from pytest_flopbudget import profile_model
+
+PACKAGE = Path(pytest_flopbudget.__file__).parent
+
+
+@dataclass
+class Trace:
+    """The files of the package in the order in which calls enter and leave them."""
+
+    steps: list[str] = field(default_factory=list)
+    calls: int = 0
+
+    @property
+    def files(self) -> list[str]:
+        return list(dict.fromkeys(self.steps))
+
+    @property
+    def changes(self) -> int:
+        return sum(one != other for one, other in pairwise(self.steps))
+
+    def __str__(self) -> str:
+        return f"{len(self.files):3} files, {self.calls:4} calls, {self.changes:3} changes of file"
+
+
+class Tracer:
+    """Follows calls of the package: all of them, and those inside of one operator."""
+
+    def __init__(self, operator: str) -> None:
+        self.whole = Trace()
+        self.operators: list[Trace] = []
+        self._operator = operator
+        self._inside: Any = None  # the frame of `__torch_dispatch__` for that operator
+        self._stack: list[str] = []
+
+    def __call__(self, frame: Any, event: str, _: Any) -> None:
+        if event not in ("call", "return"):
+            return
+        path = Path(frame.f_code.co_filename)
+        if PACKAGE not in path.parents:
+            return
+        file = path.relative_to(PACKAGE).as_posix()
+        if event == "call":
+            self._stack.append(file)
+            is_dispatch = frame.f_code.co_name == "__torch_dispatch__" and self._inside is None
+            if is_dispatch and str(frame.f_locals["func"]) == self._operator:
+                self._inside = frame
+                self.operators.append(Trace())
+            self._note(file, called=True)
+        else:
+            self._stack.pop()
+            if self._inside is frame:
+                self._inside = None
+            elif self._stack:
+                self._note(self._stack[-1], called=False)
+
+    def _note(self, file: str, *, called: bool) -> None:
+        inside = [self.operators[-1]] if self._inside is not None else []
+        for trace in (self.whole, *inside):
+            trace.steps.append(file)
+            trace.calls += called
+
+
+class Product(nn.Module):
+    """Two products of the same shapes, in a layer each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.other(self.one(x))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--paths", action="store_true", help="name the files")
+    arguments = parser.parse_args()
+    model, x = Product(), torch.zeros(4, 8)
+    tracer = Tracer("aten.mm.default")
+    profile_model(nn.ReLU(), x)
+    sys.setprofile(tracer)
+    try:
+        profile_model(model, x)
+    finally:
+        sys.setprofile(None)
+    first, again = tracer.operators
+    routes = {"profile_model": tracer.whole, "aten::mm, first": first, "aten::mm, again": again}
+    for name, trace in routes.items():
+        print(f"{name:16} {trace}")
+        if arguments.paths:
+            counts = Counter(trace.steps)
+            for file in trace.files:
+                print(f"    {counts[file]:4} {file}")
+
+
+if __name__ == "__main__":
+    main()
