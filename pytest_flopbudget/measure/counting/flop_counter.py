@@ -9,8 +9,8 @@ import torch
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.counting.formulas import (
     MissingValuesError,
+    calls_without_nesting,
     formula_of,
-    parts,
     shapes_of,
 )
 from pytest_flopbudget.measure.counting.free_operators import is_free
@@ -82,7 +82,11 @@ class FlopCounterMode(OperatorMode):
         Raises:
             MissingValuesError: another backend may have the values that the formula needs.
         """
-        calls = parts(*called) if any(tensor.is_nested for tensor in given) else [called]
+        calls = (
+            calls_without_nesting(*called)
+            if any(tensor.is_nested for tensor in given)
+            else [called]
+        )
         try:
             flops = sum(self._flops(name, formula, *each) for each in calls)
         except MissingValuesError as error:
@@ -100,11 +104,11 @@ class FlopCounterMode(OperatorMode):
         Raises:
             FormulaError: a registered formula fails, or does not return a whole number.
         """
-        reveal = self._reveal
-        named = {key: shapes_of(value, reveal) for key, value in kwargs.items()}
-        positional = [shapes_of(value, reveal) for value in args]
+        read_values = self._read_values
+        named = {key: shapes_of(value, read_values) for key, value in kwargs.items()}
+        positional = [shapes_of(value, read_values) for value in args]
         try:
-            flops = formula(*positional, **named, out_shape=shapes_of(output, reveal))
+            flops = formula(*positional, **named, out_shape=shapes_of(output, read_values))
         except MissingValuesError:
             raise
         except Exception as error:
@@ -115,7 +119,7 @@ class FlopCounterMode(OperatorMode):
             )
         return flops
 
-    def _reveal(self, tensor: torch.Tensor) -> torch.Tensor:
+    def _read_values(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return a tensor with its values, for a formula; the count depends on them."""
         backend = self._run.backend
         constant = backend.constant(tensor)

@@ -22,19 +22,22 @@ from pytest_flopbudget.measure.counting.formulas.registry import (
     shapes_of,
     unregister_flop_formula,
 )
-from pytest_flopbudget.measure.counting.formulas.tensor_values import MissingValuesError, parts
+from pytest_flopbudget.measure.counting.formulas.tensor_values import (
+    MissingValuesError,
+    calls_without_nesting,
+)
 
 __all__ = [
     "Formula",
     "MissingValuesError",
     "attention",
+    "calls_without_nesting",
     "convolution",
     "distance",
     "fft",
     "formula_of",
     "linalg",
     "matmul",
-    "parts",
     "register_flop_formula",
     "rnn",
     "shapes_of",

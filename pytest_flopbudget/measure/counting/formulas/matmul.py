@@ -10,7 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.counting.formulas.registry import is_sparse, register
-from pytest_flopbudget.measure.counting.formulas.sparse import sparse_product
+from pytest_flopbudget.measure.counting.formulas.sparse import sparse_matmul
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape
@@ -18,34 +18,36 @@ if TYPE_CHECKING:
 
 @register("mm", "bmm", "_int_mm", "_scaled_mm", "_scaled_mm_v2", "matmul", "mv", "dot", "vdot",
            "quantized::matmul")  # fmt: skip
-def product(a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
+def matmul(a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     """(..., n, k) times (..., k, m)."""
     if is_sparse(a) or is_sparse(b):
-        return sparse_product(a, b)
+        return sparse_matmul(a, b)
     return 2 * prod(out_shape) * a[-1]
 
 
 @register("_foreach_mm")
-def products(a: list[Shape], b: list[Shape], *_: Any, out_shape: list[Shape], **__: Any) -> int:
+def foreach_matmul(
+    a: list[Shape], b: list[Shape], *_: Any, out_shape: list[Shape], **__: Any
+) -> int:
     """Products of the matrices of two lists, pair by pair."""
-    return sum(product(x, y, out_shape=out) for x, y, out in zip(a, b, out_shape, strict=True))
+    return sum(matmul(x, y, out_shape=out) for x, y, out in zip(a, b, out_shape, strict=True))
 
 
 @register("matmul_backward")
-def product_backward(gradient: Shape, a: Shape, b: Shape, mask: list[bool], **_: Any) -> int:
+def matmul_backward(gradient: Shape, a: Shape, b: Shape, mask: list[bool], **_: Any) -> int:
     """The gradients of a and of b each cost what the forward call did."""
-    return product(a, b, out_shape=gradient) * (mask[0] + mask[1])
+    return matmul(a, b, out_shape=gradient) * (mask[0] + mask[1])
 
 
 @register("addmm", "_addmm_activation", "addmv", "baddbmm")
-def product_added(bias: Shape, a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
+def addmm(bias: Shape, a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     """Bias + a @ b."""
     del bias
-    return product(a, b, out_shape=out_shape)
+    return matmul(a, b, out_shape=out_shape)
 
 
 @register("addbmm")
-def batch_product_added(bias: Shape, a: Shape, b: Shape, *_: Any, **__: Any) -> int:
+def addbmm(bias: Shape, a: Shape, b: Shape, *_: Any, **__: Any) -> int:
     """Bias + the sum over the batch of a (b, n, k) @ b (b, k, m)."""
     del bias
     batch, n, k = a
@@ -74,7 +76,7 @@ def packed_linear(x: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
 
 @register("_grouped_mm", "_scaled_grouped_mm", "_scaled_grouped_mm_v2",
            "transformers::grouped_mm_fallback")  # fmt: skip
-def grouped_product(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
+def grouped_matmul(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
     """Products of groups of rows: each row of a (rows, k) meets one of the g in b (g, k, m).
 
     With a (g, n, k) and b (k, columns) each column meets one group; with both 3-d it is a batch

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape
 
 Formula = Callable[..., int]
-Reveal = Callable[[torch.Tensor], torch.Tensor]
+ReadValues = Callable[[torch.Tensor], torch.Tensor]
 F = TypeVar("F", bound=Formula)
 
 SPARSE = frozenset(
@@ -38,7 +38,7 @@ class ShapeOf(tuple[int, ...]):
     """The shape of a tensor, which knows its tensor, for formulas that count what is stored."""
 
     tensor: torch.Tensor
-    reveal: Reveal  # returns the tensor with its values
+    read_values: ReadValues  # returns the tensor with its values
 
 
 def register_flop_formula(op: str | OpOverloadPacket) -> Callable[[F], F]:
@@ -117,14 +117,14 @@ def formula_of(func: OpOverload | HigherOrderOperator) -> Formula | None:
     return _formulas.get(name) or _formulas.get(plain)
 
 
-def shapes_of(value: Any, reveal: Reveal = lambda tensor: tensor) -> Any:
+def shapes_of(value: Any, read_values: ReadValues = lambda tensor: tensor) -> Any:
     """Return an operator's argument with its shape in the place of each tensor."""
     if isinstance(value, torch.Tensor):
         shape = ShapeOf(map(int, value.shape))
-        shape.tensor, shape.reveal = value, reveal
+        shape.tensor, shape.read_values = value, read_values
         return shape
     if isinstance(value, list | tuple):
-        return [shapes_of(item, reveal) for item in value] if value else value
+        return [shapes_of(item, read_values) for item in value] if value else value
     return value
 
 

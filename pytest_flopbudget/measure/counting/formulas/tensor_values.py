@@ -27,31 +27,31 @@ class MissingValuesError(MeasureError):
     """A count depends on the values of a tensor that has none."""
 
 
-def stored(shape: Shape) -> int:
+def stored_elements(shape: Shape) -> int:
     """Count the elements that a sparse tensor stores."""
     tensor = _with_values(shape)
     is_coo = tensor.layout is torch.sparse_coo
     return (coo_tensors(tensor)[1] if is_coo else tensor.values()).numel()
 
 
-def meetings(a: Shape, b: Shape) -> int:
+def meeting_pairs(a: Shape, b: Shape) -> int:
     """Count the pairs of stored elements that meet in a product of two sparse matrices."""
     by_column = _per_index(_with_values(a), 1)
     by_row = _per_index(_with_values(b), 0)
     return int((by_column * by_row).sum())
 
 
-def lengths(bounds: Shape) -> list[int]:
+def sequence_lengths(bounds: Shape) -> list[int]:
     """Read the lengths of sequences from where they start and the last one ends."""
-    return [end - start for start, end in pairwise(integers(bounds))]
+    return [end - start for start, end in pairwise(integer_values(bounds))]
 
 
-def integers(shape: Shape) -> list[Any]:
+def integer_values(shape: Shape) -> list[Any]:
     """Read the values of a tensor of integers, nested like its dimensions."""
     return list(_with_values(shape).tolist())
 
 
-def parts(args: Any, kwargs: Any, output: Any) -> Iterator[tuple[Any, Any, Any]]:
+def calls_without_nesting(args: Any, kwargs: Any, output: Any) -> Iterator[tuple[Any, Any, Any]]:
     """Take the arguments and results of an operator apart, one by one along nested tensors.
 
     What is not nested is part of each. Without nested tensors there is one part: all.
@@ -64,15 +64,15 @@ def parts(args: Any, kwargs: Any, output: Any) -> Iterator[tuple[Any, Any, Any]]
     components = {id(tensor): tensor.unbind() for tensor in nested}
     for taken in zip(*components.values(), strict=True):
         part = dict(zip(components, taken, strict=True))
-        yield tree_map_only(torch.Tensor, partial(_part_of, part), called)
+        yield tree_map_only(torch.Tensor, partial(_component_of, part), called)
 
 
-def _part_of(part: dict[int, torch.Tensor], tensor: torch.Tensor) -> torch.Tensor:
+def _component_of(part: dict[int, torch.Tensor], tensor: torch.Tensor) -> torch.Tensor:
     return part.get(id(tensor), tensor)
 
 
 def _with_values(shape: Shape) -> torch.Tensor:
-    tensor = shape.reveal(shape.tensor) if isinstance(shape, ShapeOf) else None
+    tensor = shape.read_values(shape.tensor) if isinstance(shape, ShapeOf) else None
     if tensor is None or tensor.is_meta or is_fake(tensor):
         raise MissingValuesError(
             "FLOPs of sparse and of packed tensors depend on their values, which tensors on "

@@ -11,7 +11,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.counting.formulas.registry import register
-from pytest_flopbudget.measure.counting.formulas.tensor_values import integers, lengths
+from pytest_flopbudget.measure.counting.formulas.tensor_values import (
+    integer_values,
+    sequence_lengths,
+)
 
 if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape
@@ -27,10 +30,11 @@ def flash_attention(
     """
     used = kwargs.get("seqused_k")
     if starts_q is None:
-        keys = [k[1]] * q[0] if used is None else integers(used)
+        keys = [k[1]] * q[0] if used is None else integer_values(used)
         return _scores([q[1]] * q[0], keys) * _per_score(q, v)
-    keys = lengths(starts_q if starts_k is None else starts_k) if used is None else integers(used)
-    return _scores(lengths(starts_q), keys) * _per_score(q, v)
+    starts = starts_q if starts_k is None else starts_k
+    keys = sequence_lengths(starts) if used is None else integer_values(used)
+    return _scores(sequence_lengths(starts_q), keys) * _per_score(q, v)
 
 
 @register("_flash_attention_forward_no_dropout_inplace")
@@ -162,7 +166,8 @@ def flex_attention(
     for counts, indices in (block_mask[2:4], block_mask[4:6]):
         if counts is not None:
             shared = q[0] * heads // prod(counts[:2])  # a mask may hold for many heads
-            scores += shared * _in_blocks(integers(counts), integers(indices), rows, columns, n, m)
+            blocks = integer_values(counts), integer_values(indices)
+            scores += shared * _in_blocks(*blocks, rows, columns, n, m)
     return scores * 2 * (q[-1] + v[-1])
 
 

@@ -1,4 +1,4 @@
-"""Operators that move a window over images: convolution, pooling, upsampling."""
+"""Meta kernels of convolution, pooling and upsampling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators that compute each element on its own, and those that fill a tensor."""
+"""Meta kernels of element-wise operators, and of those that fill a tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products, normalisation, reductions, and what joins or picks rows."""
+"""Meta kernels of matrix products, normalisation, reductions, concatenation and embedding."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.counting.meta_kernels.result_spec import ResultSpec
 
 
-def product(x: Tensor, y: Tensor) -> ResultSpec | None:
+def mm(x: Tensor, y: Tensor) -> ResultSpec | None:
     fits = x.dim() == y.dim() and x.shape[-1] == y.shape[-2] and x.shape[:-2] == y.shape[:-2]
     return TensorSpec((*x.shape[:-1], y.shape[-1]), x.dtype) if fits else None
 
 
 def addmm(bias: Tensor, x: Tensor, y: Tensor, **options: Any) -> ResultSpec | None:
-    return product(x, y) if not options and bias.shape == (y.shape[1],) else None
+    return mm(x, y) if not options and bias.shape == (y.shape[1],) else None
 
 
 def softmax(x: Tensor, dim: int, half_to_float: object = None) -> ResultSpec | None:
@@ -75,27 +75,27 @@ def mean(
     return TensorSpec(tuple(sizes), x.dtype)
 
 
-def cat(parts: Sequence[Tensor], dim: int = 0) -> ResultSpec | None:
-    n = parts[0].dim()
-    if not -n <= dim < n or any(part.dim() != n for part in parts):
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> ResultSpec | None:
+    n = tensors[0].dim()
+    if not -n <= dim < n or any(tensor.dim() != n for tensor in tensors):
         return None
-    if n in CHANNELS_LAST and any(part.stride(1) <= part.stride(-1) for part in parts):
+    if n in CHANNELS_LAST and any(tensor.stride(1) <= tensor.stride(-1) for tensor in tensors):
         return None  # channels may come last
     dim %= n
-    if len({(*part.shape[:dim], -1, *part.shape[dim + 1 :]) for part in parts}) > 1:
+    if len({(*tensor.shape[:dim], -1, *tensor.shape[dim + 1 :]) for tensor in tensors}) > 1:
         return None
-    length = sum(part.shape[dim] for part in parts)
-    size = parts[0].shape
-    return TensorSpec((*size[:dim], length, *size[dim + 1 :]), parts[0].dtype)
+    length = sum(tensor.shape[dim] for tensor in tensors)
+    size = tensors[0].shape
+    return TensorSpec((*size[:dim], length, *size[dim + 1 :]), tensors[0].dtype)
 
 
-def stack(parts: Sequence[Tensor], dim: int = 0) -> ResultSpec | None:
-    size, n = parts[0].shape, parts[0].dim() + 1
-    if not -n <= dim < n or {part.shape for part in parts} != {size}:
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> ResultSpec | None:
+    size, n = tensors[0].shape, tensors[0].dim() + 1
+    if not -n <= dim < n or {tensor.shape for tensor in tensors} != {size}:
         return None
-    if n in CHANNELS_LAST and not is_contiguous(*parts):
+    if n in CHANNELS_LAST and not is_contiguous(*tensors):
         return None
-    return TensorSpec((*size[: dim % n], len(parts), *size[dim % n :]), parts[0].dtype)
+    return TensorSpec((*size[: dim % n], len(tensors), *size[dim % n :]), tensors[0].dtype)
 
 
 def embedding(table: Tensor, indices: Tensor, *_: Any) -> ResultSpec | None:

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pytest_flopbudget.measure.counting.formulas import (
     MissingValuesError,
-    parts,
+    calls_without_nesting,
     registry,
     shapes_of,
 )
@@ -455,15 +455,15 @@ def test_a_count_that_needs_values_is_not_guessed(name: str, args: Any) -> None:
 def test_nested_tensors_are_taken_apart(layout: torch.layout) -> None:
     rows = torch.nested.nested_tensor([x(3, 5), x(2, 5)], layout=layout)
     out = torch.nested.nested_tensor([x(3, 7), x(2, 7)], layout=layout)
-    found = [shapes_of(part[0]) for part in parts((rows, [rows, 1]), {}, ())]
+    found = [shapes_of(part[0]) for part in calls_without_nesting((rows, [rows, 1]), {}, ())]
     assert found == [[(3, 5), [(3, 5), 1]], [(2, 5), [(2, 5), 1]]]
     found = [(shapes_of(args), shapes_of(kwargs["w"]), shapes_of(output))
-             for args, kwargs, output in parts((rows,), {"w": x(5, 7), "n": rows}, out)]  # fmt: skip
+             for args, kwargs, output in calls_without_nesting((rows,), {"w": x(5, 7), "n": rows}, out)]  # fmt: skip
     assert found == [([(3, 5)], (5, 7), (3, 7)), ([(2, 5)], (5, 7), (2, 7))]
 
 
 def test_without_nested_tensors_there_is_one_part() -> None:
     args, kwargs, output = (x(3, 5), [x(2)]), {"a": 1}, x(3)
-    assert [tuple(map(id, part)) for part in parts(args, kwargs, output)] == [
+    assert [tuple(map(id, part)) for part in calls_without_nesting(args, kwargs, output)] == [
         (id(args), id(kwargs), id(output))
     ]
