@@ -236,7 +236,7 @@ FREE = frozenset(
 
 @cache
 def is_free(func: OpOverload) -> bool:
-    """Tell whether an operator is proven or listed to be of a free class.
+    """Return whether an operator is proven or listed to be of a free class.
 
     A tag is torch's own word on any operator, also on that of another library; torch tags some
     overloads only, and what one of them does the others do.
@@ -257,7 +257,7 @@ def is_free(func: OpOverload) -> bool:
 
 
 def _is_free_foreach(name: str) -> bool:
-    """Tell whether `_foreach_add` does to lists what the free `add` does to one tensor."""
+    """Return whether `_foreach_add` does to lists what the free `add` does to one tensor."""
     base = name.removeprefix("_foreach_").removesuffix("_")
     packet = getattr(torch.ops.aten, base, None) if base != name else None
     return packet is not None and all(is_free(getattr(packet, o)) for o in packet.overloads())

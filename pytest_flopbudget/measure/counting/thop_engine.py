@@ -185,7 +185,7 @@ def _distribution(name: str) -> Distribution | None:
 
 
 def _owns(dist: Distribution, file: str) -> bool:
-    """Tell whether a file is as a distribution installed it; the last one to install wins."""
+    """Return whether a file is as a distribution installed it; the last one to install wins."""
     for entry in dist.files or ():
         if str(entry.locate()) == file and entry.hash is not None:
             with open(file, "rb") as stream:  # noqa: PTH123
