@@ -35,7 +35,7 @@ def aligned(
 
 
 def counted(number: int, noun: str) -> str:
-    """Write `1 layer`, `2 layers`."""
+    """Return a number with its noun: `1 layer`, `2 layers`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 

@@ -12,8 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pytest_flopbudget.baseline.reader import parse
-from pytest_flopbudget.baseline.record import COSTS, TIMES, Baseline, LatencyEntry, OwnCost
+from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry, OwnCost
 from pytest_flopbudget.baseline.writer import text_of
+from pytest_flopbudget.metrics import LATENCY, exact_metrics, figures_of
 from pytest_flopbudget.profile.environment import Environment
 from pytest_flopbudget.profile.layer_paths import is_below
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
@@ -163,15 +164,23 @@ def as_read(record: Baseline) -> Baseline:
 
 
 def entry(
-    total_ms: float = 100.0, *, torch: str = "2.13", flops: int | None = 100_000_000, **more: Any
-) -> LatencyEntry:
-    """Build what one environment measured for `NET`."""
-    return LatencyEntry(torch=torch, flops=flops, times={"total_ms": total_ms}, **more)
+    latency_ms: float | None = 100.0,
+    *,
+    torch: str = "2.13",
+    flops: int | None = 100_000_000,
+    layers: Mapping[str, float] | None = None,
+    **figures: float,
+) -> EnvironmentEntry:
+    """Build what was measured in one environment for `NET`."""
+    known = {} if latency_ms is None else {"latency_ms": latency_ms}
+    return EnvironmentEntry(
+        torch=torch, flops=flops, figures={**known, **figures}, layers=dict(layers or {})
+    )
 
 
-def with_entry(total_ms: float = 100.0, **more: Any) -> Baseline:
+def with_entry(latency_ms: float | None = 100.0, **more: Any) -> Baseline:
     """Build a baseline of `NET` that was timed in the usual environment."""
-    return baseline(latency={ENVIRONMENT.key: entry(total_ms, **more)})
+    return baseline(latency={ENVIRONMENT.key: entry(latency_ms, **more)})
 
 
 def uncounted(operator: str = "shop::warp", path: str = "head", **more: Any) -> Uncounted:
@@ -182,12 +191,12 @@ def uncounted(operator: str = "shop::warp", path: str = "head", **more: Any) -> 
 
 
 def budget_settings(*metrics: str, **more: Any) -> BudgetSettings:
-    """Build terms for some metrics, params and GFLOPs by default."""
+    """Build settings for some metrics, params and GFLOPs by default."""
     return BudgetSettings(metrics=metrics or EXACT, **more)
 
 
 def tolerating(**shares: str) -> BudgetSettings:
-    """Build terms for the metrics named, with these tolerances: `params="13/100"`."""
+    """Build settings for the metrics named, with these tolerances: `params="13/100"`."""
     return budget_settings(*shares).with_tolerance(
         {key: Fraction(share) for key, share in shares.items()}
     )
@@ -286,7 +295,8 @@ def times() -> SearchStrategy[float]:
 @st.composite
 def baselines(draw: st.DrawFn) -> Baseline:
     """Generate valid baselines: each total is the sum of what the layers cost."""
-    costs = draw(st.lists(st.sampled_from([*COSTS]), unique=True))
+    fields = [figure.field for figure in figures_of(exact_metrics())]
+    costs = draw(st.lists(st.sampled_from(fields), unique=True))
     own_costs = st.fixed_dictionaries({cost: counts() for cost in costs})
     own = draw(
         st.dictionaries(paths(), st.builds(OwnCost, type=texts(), costs=own_costs), max_size=5)
@@ -306,17 +316,18 @@ def baselines(draw: st.DrawFn) -> Baseline:
 
 
 @st.composite
-def entries(draw: st.DrawFn) -> LatencyEntry:
-    """Generate what one environment measured, in inference or training mode."""
+def entries(draw: st.DrawFn) -> EnvironmentEntry:
+    """Generate what was measured in one environment, in inference or training mode."""
     memory = draw(st.none() | counts())
     lengths = (1, 3) if memory is None else (0, 1, 3)
     length = draw(st.sampled_from(lengths))
     measured = draw(st.lists(times(), min_size=length, max_size=length))
-    return LatencyEntry(
+    fields = [figure.field for figure in LATENCY.figures]
+    figures = dict(zip(fields, measured, strict=False))
+    return EnvironmentEntry(
         torch=draw(texts()),
         flops=draw(st.none() | counts()),
-        times=dict(zip(TIMES, measured, strict=False)),
-        memory_bytes=memory,
+        figures=figures if memory is None else {**figures, "memory_bytes": memory},
         layers=draw(st.dictionaries(paths(), times(), max_size=3)) if measured else {},
     )
 
@@ -419,7 +430,6 @@ def judgements() -> SearchStrategy[Judgement]:
         MetricVerdict,
         metric=st.sampled_from(["params", "gflops", "latency"]),
         path=st.none() | paths(),
-        own=st.booleans(),
         measured=amount,
         baseline=amount,
         budget=amount,

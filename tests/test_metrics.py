@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flopbudget.baseline.record import COSTS, TIMES
 from pytest_flopbudget.metrics import (
-    CEILINGS,
     GFLOPS,
     LATENCY,
     MEMORY,
@@ -17,6 +15,7 @@ from pytest_flopbudget.metrics import (
     PARAMS,
     Metric,
     Number,
+    ceilings,
     change_text,
 )
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
@@ -44,17 +43,28 @@ def test_the_table() -> None:
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_a_metric_is_known_wherever_it_is_named(metric: Metric) -> None:
     assert METRICS[metric.key] is metric
-    assert CEILINGS[metric.ceiling] is metric
-    assert metric.field in ModelProfile.__dataclass_fields__
-    assert metric.field in LayerProfile.__dataclass_fields__
-    assert not metric.exact or f"own_{metric.field}" in LayerProfile.__dataclass_fields__
-    exact, noisy = {stored for stored, _ in COSTS.values()}, {*TIMES, "memory_mb"}
-    assert metric.stored in (exact if metric.exact else noisy)
+    assert ceilings()[metric.ceiling] is metric
+    for figure in metric.figures:
+        assert figure.field in ModelProfile.__dataclass_fields__
+        assert figure.field in LayerProfile.__dataclass_fields__
+        assert figure.adds_up == (f"own_{figure.field}" in LayerProfile.__dataclass_fields__)
+    assert metric.adds_up or not metric.exact
 
 
-@pytest.mark.parametrize("metric", [m for m in METRICS.values() if m.exact], ids=lambda m: m.key)
-def test_the_scale_of_a_metric_is_that_of_its_file(metric: Metric) -> None:
-    assert COSTS[metric.field] == (metric.stored, metric.scale)
+def test_the_figures_of_training_have_names_of_their_own() -> None:
+    names = {key: [(f.field, f.stored, f.heading) for f in m.phases] for key, m in METRICS.items()}
+    assert names == {
+        "params": [],
+        "gflops": [
+            ("forward_flops", "forward_gflops", "forward (GFLOPs)"),
+            ("backward_flops", "backward_gflops", "backward (GFLOPs)"),
+        ],
+        "latency": [
+            ("forward_latency_ms", "forward_ms", "forward (ms)"),
+            ("backward_latency_ms", "backward_ms", "backward (ms)"),
+        ],
+        "memory": [],
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What main agreed to, against what this branch has: the budgets that it raises.
+"""The baselines of the working tree compared with those of a commit that the branch starts from.
 
 It informs; a verdict never depends on it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.base_commit.git import snapshot
+from pytest_flopbudget.base_commit.git import read_commit
 from pytest_flopbudget.base_commit.increases import Increase, find_increases
 from pytest_flopbudget.baseline.reader import parse_bytes, read
 from pytest_flopbudget.errors import BaseError, BaselineError
@@ -21,49 +21,49 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
-    """How the baselines differ from those of a commit."""
+class BaseComparison:
+    """What the baselines allow beyond those of a commit, and what could not be compared."""
 
-    ref: str  # as it was typed
+    ref: str  # the commit, as it was typed
     commit: str | None = None  # its hash, if it could be read
     increases: tuple[Increase, ...] = ()
-    errors: tuple[str, ...] = ()  # why it, or a file, could not be compared
+    errors: tuple[str, ...] = ()  # why the commit, or a file, could not be read
 
 
-def compare_with(ref: str, settings: RunSettings) -> Base:
+def compare_with(ref: str, settings: RunSettings) -> BaseComparison:
     """Compare the baselines in the working tree with those of a commit."""
     folder = settings.directory
     try:
-        then = snapshot(ref, folder, ".yaml")
+        base = read_commit(ref, folder, ".yaml")
     except BaseError as error:
-        return Base(ref=ref, errors=(str(error),))
-    before, errors_then = _valid(
-        then.files, lambda file: parse_bytes(then.files[file], f"{then.commit[:10]}:{file}")
+        return BaseComparison(ref=ref, errors=(str(error),))
+    before, errors_before = _read_valid(
+        base.files, lambda file: parse_bytes(base.files[file], f"{base.commit[:10]}:{file}")
     )
     files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.yaml"))]
-    after, errors_now = _valid(
+    after, errors_after = _read_valid(
         files, lambda file: read(folder / file, f"{settings.shown_directory}/{file}")
     )
-    known = {file: baseline for file, baseline in before.items() if file not in errors_now}
-    return Base(
+    known = {file: baseline for file, baseline in before.items() if file not in errors_after}
+    return BaseComparison(
         ref=ref,
-        commit=then.commit,
+        commit=base.commit,
         increases=tuple(find_increases(known, after)),
-        errors=(*errors_then.values(), *errors_now.values()),
+        errors=(*errors_before.values(), *errors_after.values()),
     )
 
 
-def _valid(
+def _read_valid(
     files: Iterable[str], reader: Callable[[str], Baseline | None]
 ) -> tuple[dict[str, Baseline], dict[str, str]]:
-    """Read baselines; those that are not valid are kept apart, with what is wrong."""
-    found: dict[str, Baseline] = {}
+    """Return the valid baselines by file, and what is wrong with the other files."""
+    baselines: dict[str, Baseline] = {}
     errors: dict[str, str] = {}
     for file in files:
         try:
             baseline = reader(file)
-        except BaselineError as error:  # noqa: PERF203 - each file stands for itself
+        except BaselineError as error:  # noqa: PERF203 - the other files can be valid
             errors[file] = error.sentence
         else:
-            found |= {} if baseline is None else {file: baseline}
-    return found, errors
+            baselines |= {} if baseline is None else {file: baseline}
+    return baselines, errors

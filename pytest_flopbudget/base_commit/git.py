@@ -27,15 +27,15 @@ FETCH = "in a workflow, give `actions/checkout` the input `fetch-depth: 2` (0 fo
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """A folder in a commit."""
+class CommittedFiles:
+    """The files of a folder as one commit has them."""
 
     commit: str  # its full hash
     files: dict[str, bytes]  # by the path in the folder, with slashes
 
 
-def snapshot(ref: str, folder: Path, suffix: str) -> Snapshot:
-    """Read the files below `folder` that end in `suffix`, as the commit `ref` has them.
+def read_commit(ref: str, folder: Path, suffix: str) -> CommittedFiles:
+    """Read the files below a folder whose names end in `suffix`, as the commit `ref` has them.
 
     Raises:
         BaseError: there is no git, no repository or no such commit.
@@ -55,7 +55,7 @@ def snapshot(ref: str, folder: Path, suffix: str) -> Snapshot:
     listing = git.run("ls-tree", "-r", "-z", "-l", commit, "--", *filter(None, [prefix]))
     blobs = dict(_blobs(listing, prefix, suffix))
     contents = git.run("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in blobs.values()))
-    return Snapshot(commit, dict(zip(blobs, _contents(contents), strict=True)))
+    return CommittedFiles(commit, dict(zip(blobs, _contents(contents), strict=True)))
 
 
 class _Git:
@@ -85,13 +85,13 @@ class _Git:
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             raise BaseError(f"`git {arguments[0]}` cannot be run: {named(str(error))}") from None
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-            raise BaseError(f"`git {arguments[0]}` failed: {named(said)}")
+            reason = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+            raise BaseError(f"`git {arguments[0]}` failed: {named(reason)}")
         return done.stdout
 
 
 def _blobs(listing: bytes, prefix: str, suffix: str) -> Iterator[tuple[str, str]]:
-    """Yield path and object of each file that can be a baseline."""
+    """Yield path and object id of each regular file of bounded size that ends in `suffix`."""
     for entry in filter(None, listing.split(b"\0")):
         head, _, raw = entry.partition(b"\t")
         mode, _, oid, size = head.decode().split()
@@ -101,7 +101,7 @@ def _blobs(listing: bytes, prefix: str, suffix: str) -> Iterator[tuple[str, str]
 
 
 def _contents(batch: bytes) -> Iterator[bytes]:
-    """Take apart what `cat-file --batch` writes: a line with the size, the content, a newline."""
+    """Yield the contents that `cat-file --batch` writes: a line with the size, content, newline."""
     start = 0
     while start < len(batch):
         end = batch.index(b"\n", start)

@@ -1,4 +1,4 @@
-"""What became of the agreement: budgets that allow more than before, or ask nothing any more."""
+"""Increases: in what the baselines of a branch allow more than those of another commit."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.metrics import exact_metrics, noisy_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry
+    from pytest_flopbudget.metrics import Metric
 
 
 class IncreaseKind(Enum):
-    """In which way a budget asks for less than before."""
+    """In which way a budget allows more than before."""
 
     RAISED = "raised"  # the model, or at the same total a layer, may cost more
     DELETED = "deleted"
-    UNLIMITED = "unlimited"  # a metric is not in it any more
-    ENVIRONMENT = "environment"  # what an environment measured is not in it any more
-    IGNORED = "ignored"  # an operator is not counted any more
-    INCOMPARABLE = "incomparable"  # engine, mode or inputs are others
+    UNLIMITED = "unlimited"  # a metric is no longer stored
+    ENVIRONMENT = "environment"  # the entry of an environment is gone
+    IGNORED = "ignored"  # an operator is no longer counted
+    INCOMPARABLE = "incomparable"  # engine, mode or inputs differ
 
 
 @dataclass(frozen=True, kw_only=True)
 class Increase:
-    """One such change of one budget; values are in base units."""
+    """One way in which a budget allows more than before; values are in base units."""
 
     file: str  # relative to the budget folder
     kind: IncreaseKind
     metric: str | None = None
-    where: str = ""  # the layer path, environment or operator, or what is another
+    where: str = ""  # the layer path, environment or operator, or which setting differs
     before: Fraction | None = None
     after: Fraction | None = None
     in_layer: bool = False  # `where` is a layer path
@@ -46,37 +47,37 @@ class Increase:
 
 
 def find_increases(before: Mapping[str, Baseline], after: Mapping[str, Baseline]) -> list[Increase]:
-    """Compare two states of a budget folder, by file; a budget that only moved is the same."""
-    moved = {_but_for_its_name(after[file]) for file in after.keys() - before.keys()}
+    """Compare two states of a budget folder, by file; a file that was only moved is no increase."""
+    moved = {_without_test(after[file]) for file in after.keys() - before.keys()}
     found: list[Increase] = []
     for file, old in sorted(before.items()):
         if file in after:
-            found += _of_one(file, old, after[file])
-        elif _but_for_its_name(old) not in moved:
+            found += _increases_in(file, old, after[file])
+        elif _without_test(old) not in moved:
             found.append(Increase(file=file, kind=IncreaseKind.DELETED))
     return found
 
 
-def _but_for_its_name(baseline: Baseline) -> str:
+def _without_test(baseline: Baseline) -> str:
     return repr(replace(baseline, test=""))
 
 
-def _of_one(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
-    for what in ("engine", "mode", "inputs"):
-        if getattr(old, what) != getattr(new, what):
-            line = new.line(what)
-            yield Increase(file=file, kind=IncreaseKind.INCOMPARABLE, where=what, line=line)
+def _increases_in(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
+    for setting in ("engine", "mode", "inputs"):
+        if getattr(old, setting) != getattr(new, setting):
+            line = new.line(setting)
+            yield Increase(file=file, kind=IncreaseKind.INCOMPARABLE, where=setting, line=line)
             return
-    yield from _totals(file, old, new)
-    yield from _environments(file, old, new)
+    yield from _in_totals(file, old, new)
+    yield from _in_environments(file, old, new)
     for operator in new.ignored:
         if operator not in old.ignored:
             line = new.line("ignored")
             yield Increase(file=file, kind=IncreaseKind.IGNORED, where=operator, line=line)
 
 
-def _totals(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
-    for metric in METRICS.values():
+def _in_totals(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
+    for metric in exact_metrics():
         if metric.field not in old.total:
             continue
         if metric.field not in new.total:
@@ -92,55 +93,59 @@ def _totals(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
                 line=new.line("total", metric.stored),
             )
         else:
-            yield from _raised_layer(file, metric.key, old, new)
+            yield from _in_layer(file, metric, old, new)
 
 
-def _raised_layer(file: str, key: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
-    """Name the layer whose own cost rose most, where the total did not."""
-    field = METRICS[key].field
-    pairs = {
-        path: (old.own[path].costs.get(field, 0), new.own[path].costs.get(field, 0))
+def _in_layer(file: str, metric: Metric, old: Baseline, new: Baseline) -> Iterator[Increase]:
+    """Find the layer whose own cost rose most, where the total did not."""
+    costs = {
+        path: (old.own_of(path, metric), new.own_of(path, metric))
         for path in new.own
         if path in old.own
     }
-    path = max(pairs, key=lambda path: pairs[path][1] - pairs[path][0], default=None)
-    if path is not None and pairs[path][1] > pairs[path][0]:
+    path = max(costs, key=lambda path: costs[path][1] - costs[path][0], default=None)
+    if path is not None and costs[path][1] > costs[path][0]:
         yield Increase(
             file=file,
             kind=IncreaseKind.RAISED,
-            metric=key,
+            metric=metric.key,
             where=path,
             in_layer=True,
-            before=Fraction(pairs[path][0]),
-            after=Fraction(pairs[path][1]),
+            before=Fraction(costs[path][0]),
+            after=Fraction(costs[path][1]),
             line=new.line("own", path),
         )
 
 
-def _environments(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
+def _in_environments(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
     for environment, entry in old.latency.items():
-        now = new.latency.get(environment)
-        if now is None:
+        if environment in new.latency:
+            yield from _in_entry(file, environment, entry, new)
+        else:
             line = new.line("latency") or new.line("total")
             yield Increase(file=file, kind=IncreaseKind.ENVIRONMENT, where=environment, line=line)
-            continue
-        for metric in METRICS.values():
-            before, after = (None if metric.exact else e.figure(metric) for e in (entry, now))
-            if before is not None and after is None:
-                yield Increase(
-                    file=file,
-                    kind=IncreaseKind.UNLIMITED,
-                    metric=metric.key,
-                    where=environment,
-                    line=new.line("latency", environment),
-                )
-            elif before is not None and after is not None and after > before:
-                yield Increase(
-                    file=file,
-                    kind=IncreaseKind.RAISED,
-                    metric=metric.key,
-                    where=environment,
-                    before=before,
-                    after=after,
-                    line=new.line("latency", environment, metric.stored),
-                )
+
+
+def _in_entry(
+    file: str, environment: str, old: EnvironmentEntry, new: Baseline
+) -> Iterator[Increase]:
+    for metric in noisy_metrics():
+        before, after = old.stored(metric), new.latency[environment].stored(metric)
+        if before is not None and after is None:
+            yield Increase(
+                file=file,
+                kind=IncreaseKind.UNLIMITED,
+                metric=metric.key,
+                where=environment,
+                line=new.line("latency", environment),
+            )
+        elif before is not None and after is not None and after > before:
+            yield Increase(
+                file=file,
+                kind=IncreaseKind.RAISED,
+                metric=metric.key,
+                where=environment,
+                before=before,
+                after=after,
+                line=new.line("latency", environment, metric.stored),
+            )

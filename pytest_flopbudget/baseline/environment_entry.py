@@ -5,29 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.baseline.record import LatencyEntry
-from pytest_flopbudget.metrics import LATENCY, MEMORY, METRICS
+from pytest_flopbudget.baseline.record import EnvironmentEntry
+from pytest_flopbudget.metrics import GFLOPS, LATENCY, METRICS, figures_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from fractions import Fraction
 
     from pytest_flopbudget.baseline.record import Baseline
-    from pytest_flopbudget.metrics import Metric
+    from pytest_flopbudget.metrics import Figure, Metric
     from pytest_flopbudget.profile.environment import Environment
     from pytest_flopbudget.profile.model_profile import ModelProfile
     from pytest_flopbudget.settings.budget import BudgetSettings
 
-SHOWN_SHARE = 0.01  # a layer's part of the latency from which it is stored
+SHOWN_SHARE = 0.01  # a layer's share of the latency from which it is stored
 
 
 def with_entry(
     baseline: Baseline, profile: ModelProfile, budget_settings: BudgetSettings, *, adds: bool
 ) -> Baseline:
     """Refresh the entry of the environment of a profile, or add it where that is asked for."""
-    measured = [
-        METRICS[key] for key in budget_settings.metrics if _is_stored(METRICS[key], profile)
-    ]
+    metrics = [METRICS[key] for key in budget_settings.metrics]
+    measured = [metric for metric in metrics if _is_stored(metric, profile)]
     if not measured or profile.environment is None:
         return baseline
     key = profile.environment.key
@@ -43,17 +42,17 @@ def with_entry(
 
 
 def _is_stored(metric: Metric, profile: ModelProfile) -> bool:
-    """Tell whether a metric belongs to an entry, and there is a value that is to be believed."""
-    doubtful = metric is LATENCY and bool(profile.unreliable_reason)
-    return not (metric.exact or doubtful or getattr(profile, metric.field) is None)
+    """Return whether a metric belongs to an entry, and has a value that is to be believed."""
+    is_known = metric.of(profile) is not None and not metric.unreliable_reason(profile)
+    return is_known and not metric.exact
 
 
 def _merged(
-    before: LatencyEntry,
-    now: LatencyEntry,
+    before: EnvironmentEntry,
+    now: EnvironmentEntry,
     measured: Iterable[Metric],
     budget_settings: BudgetSettings,
-) -> LatencyEntry:
+) -> EnvironmentEntry:
     """Take over what has moved: noise alone must not make a diff.
 
     What was measured with another torch, or for another count, cannot stand beside the new one.
@@ -61,55 +60,53 @@ def _merged(
     if (before.torch, before.flops) != (now.torch, now.flops):
         return now
     for metric in measured:
-        if not _moved(
-            before.figure(metric), now.figure(metric), budget_settings.tolerance[metric.key]
-        ):
-            continue
-        if metric is MEMORY:
-            before = replace(before, memory_bytes=now.memory_bytes)
-        else:
-            before = replace(before, times=now.times, layers=now.layers)
+        tolerance = budget_settings.tolerance[metric.key]
+        if _moved(before.stored(metric), now.stored(metric), tolerance):
+            before = _with_metric(before, metric, now)
     return before
 
 
 def _moved(before: Fraction | None, after: Fraction | None, tolerance: Fraction) -> bool:
-    """Tell whether a figure moved by more than a third of its tolerance."""
+    """Return whether a figure moved by more than a third of its tolerance."""
     if before is None or after is None:
         return before != after
     return abs(after - before) > before * tolerance / 3
 
 
+def _with_metric(
+    before: EnvironmentEntry, metric: Metric, now: EnvironmentEntry
+) -> EnvironmentEntry:
+    """Replace all that an entry has of one metric."""
+    fields = {figure.field for figure in metric.figures}
+    kept = {field: value for field, value in before.figures.items() if field not in fields}
+    new = {field: value for field, value in now.figures.items() if field in fields}
+    layers = now.layers if metric is LATENCY else before.layers
+    return replace(before, figures={**kept, **new}, layers=layers)
+
+
 def _entry(
     baseline: Baseline, profile: ModelProfile, environment: Environment, measured: list[Metric]
-) -> LatencyEntry:
-    timed = LATENCY in measured
-    return LatencyEntry(
+) -> EnvironmentEntry:
+    values = {figure: figure.of(profile) for figure in figures_of(measured)}
+    return EnvironmentEntry(
         torch=environment.torch,
-        flops=baseline.total.get("flops", profile.flops),
-        times=_times(profile) if timed else {},
-        memory_bytes=profile.memory_bytes if MEMORY in measured else None,
-        layers=_layers(profile) if timed else {},
+        flops=baseline.total.get(GFLOPS.field, profile.flops),
+        figures={f.field: _rounded(f, value) for f, value in values.items() if value is not None},
+        layers=_layer_times(profile) if LATENCY in measured else {},
     )
 
 
-def _times(profile: ModelProfile) -> dict[str, float]:
-    times = {
-        "total_ms": profile.latency_ms,
-        "forward_ms": profile.forward_latency_ms,
-        "backward_ms": profile.backward_latency_ms,
-    }
-    return {key: _rounded(value) for key, value in times.items() if value is not None}
-
-
-def _layers(profile: ModelProfile) -> dict[str, float]:
-    """Return the times of the layers that have a visible part in that of the model."""
+def _layer_times(profile: ModelProfile) -> dict[str, float]:
+    """Return the times of the layers that have a visible share in that of the model."""
     least = SHOWN_SHARE * (profile.latency_ms or 0)
     times = {layer.path: layer.latency_ms for layer in profile.layers if layer.path}
     return {
-        path: _rounded(time) for path, time in times.items() if time is not None and time >= least
+        path: _rounded(LATENCY, time)
+        for path, time in times.items()
+        if time is not None and time >= least
     }
 
 
-def _rounded(time_ms: float) -> float:
-    """Round as the file does, so that what is written is what is compared."""
-    return float(f"{time_ms:.3e}")
+def _rounded(figure: Figure, value: float) -> float:
+    """Round a time as the file does, so that what is written is what is compared."""
+    return float(f"{value:.3e}") if figure.timed else value

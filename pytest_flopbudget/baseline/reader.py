@@ -6,29 +6,21 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline import yaml_nodes
-from pytest_flopbudget.baseline.record import (
-    COSTS,
-    FORMAT,
-    TIMES,
-    Baseline,
-    LatencyEntry,
-    OwnCost,
-    stored_text,
-)
+from pytest_flopbudget.baseline.record import FORMAT, Baseline, EnvironmentEntry, OwnCost
+from pytest_flopbudget.baseline.writer import stored_text
 from pytest_flopbudget.errors import BaselineError
-from pytest_flopbudget.metrics import LATENCY, MEMORY
+from pytest_flopbudget.metrics import GFLOPS, LATENCY, exact_metrics, figures_of, noisy_metrics
 from pytest_flopbudget.settings.parsers import ENGINES, MODES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_flopbudget.baseline.yaml_nodes import Node
+    from pytest_flopbudget.metrics import Figure
 
 REQUIRED = ("format", "test", "model", "inputs", "mode", "engine", "total", "own")
 OPTIONAL = ("thop", "ignored", "latency")
-MEMORY_ALONE = {"torch", "gflops", MEMORY.stored}  # the keys of an entry without latency
-FIELDS = {stored: (field, scale) for field, (stored, scale) in COSTS.items()}
 
 
 def read(file: Path, shown: str) -> Baseline | None:
@@ -91,6 +83,7 @@ def parse(text: str, file: str) -> Baseline:
     if written is not None and written.number() != FORMAT:
         raise written.fail(f"format {FORMAT}, which this version reads")
     keys = root.mapping(REQUIRED, OPTIONAL)
+    exact = {figure.stored: figure for figure in figures_of(exact_metrics())}
     baseline = Baseline(
         test=keys["test"].text(),
         model=keys["model"].text(),
@@ -98,56 +91,65 @@ def parse(text: str, file: str) -> Baseline:
         mode=keys["mode"].one_of(MODES),
         engine=keys["engine"].one_of(ENGINES),
         counter=keys["thop"].text() if "thop" in keys else None,
-        total=_costs(keys["total"].mapping(optional=FIELDS)),
-        own={path: _own(node) for path, node in keys["own"].entries().items()},
+        total=_costs(exact, keys["total"].mapping(optional=exact)),
+        own={path: _own(exact, node) for path, node in keys["own"].entries().items()},
         ignored=keys["ignored"].texts() if "ignored" in keys else (),
         latency=_latency(keys["latency"]) if "latency" in keys else {},
         lines=dict(_lines(root)),
     )
-    _check_sums(baseline, keys["total"])
+    _check_sums(baseline, exact.values(), keys["total"])
     return baseline
 
 
-def _own(node: Node) -> OwnCost:
-    keys = node.mapping(["type"], FIELDS)
-    return OwnCost(type=keys.pop("type").text(), costs=_costs(keys))
+def _own(exact: Mapping[str, Figure], node: Node) -> OwnCost:
+    keys = node.mapping(["type"], exact)
+    return OwnCost(type=keys.pop("type").text(), costs=_costs(exact, keys))
 
 
-def _costs(keys: dict[str, Node]) -> dict[str, int]:
-    return {FIELDS[key][0]: node.number(FIELDS[key][1]) for key, node in keys.items()}
+def _costs(exact: Mapping[str, Figure], keys: Mapping[str, Node]) -> dict[str, int]:
+    return {exact[key].field: node.number(exact[key].scale) for key, node in keys.items()}
 
 
-def _latency(node: Node) -> dict[str, LatencyEntry]:
+def _latency(node: Node) -> dict[str, EnvironmentEntry]:
     return {environment: _entry(entry) for environment, entry in node.entries().items()}
 
 
-def _entry(node: Node) -> LatencyEntry:
-    written = node.entries().keys()
-    timed = MEMORY.stored not in written or not written <= MEMORY_ALONE
-    optional = ["gflops", *TIMES[1:], MEMORY.stored, "layers"]
-    keys = node.mapping(["torch", LATENCY.stored] if timed else ["torch"], optional)
+def _entry(node: Node) -> EnvironmentEntry:
+    noisy = {figure.stored: figure for figure in figures_of(noisy_metrics())}
+    required = ["torch", LATENCY.stored] if _is_timed(node, noisy) else ["torch"]
+    optional = [GFLOPS.stored, *(key for key in noisy if key not in required), "layers"]
+    keys = node.mapping(required, optional)
     layers = keys["layers"].entries() if "layers" in keys else {}
-    return LatencyEntry(
+    return EnvironmentEntry(
         torch=keys["torch"].text(),
-        flops=keys["gflops"].number(10**9) if "gflops" in keys else None,
-        times={key: _milliseconds(keys[key]) for key in TIMES if key in keys},
-        memory_bytes=keys[MEMORY.stored].number(MEMORY.scale) if MEMORY.stored in keys else None,
+        flops=keys[GFLOPS.stored].number(GFLOPS.scale) if GFLOPS.stored in keys else None,
+        figures={f.field: _noisy_value(f, keys[key]) for key, f in noisy.items() if key in keys},
         layers={path: _milliseconds(layer) for path, layer in layers.items()},
     )
+
+
+def _is_timed(node: Node, noisy: Mapping[str, Figure]) -> bool:
+    """Return whether an entry must have a latency: all do but those of other metrics only."""
+    others = {key for key, figure in noisy.items() if not figure.timed}
+    written = node.entries().keys()
+    return not written & others or not written <= {"torch", GFLOPS.stored, *others}
+
+
+def _noisy_value(figure: Figure, node: Node) -> int | float:
+    return _milliseconds(node) if figure.timed else node.number(figure.scale)
 
 
 def _milliseconds(node: Node) -> float:
     return node.number(10**9) / 10**9
 
 
-def _check_sums(baseline: Baseline, total: Node) -> None:
-    for cost, stated in baseline.total.items():
-        stored, scale = COSTS[cost]
-        added = baseline.total_of("", cost)
-        if added != stated:
-            node = total.entries()[stored]
+def _check_sums(baseline: Baseline, exact: Iterable[Figure], total: Node) -> None:
+    for figure in exact:
+        added, stated = baseline.total_of("", figure), baseline.total.get(figure.field)
+        if stated is not None and added != stated:
+            node = total.entries()[figure.stored]
             raise node.fail(
-                f"the sum of `own`, {stored_text(added, scale)}",
+                f"the sum of `own`, {stored_text(figure, added)}",
                 f"{node.text()}, as after a merge that took both sides",
             )
 

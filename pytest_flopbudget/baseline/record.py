@@ -6,21 +6,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.metrics import MEMORY
 from pytest_flopbudget.profile.layer_paths import is_below
 
 if TYPE_CHECKING:
-    from pytest_flopbudget.metrics import Metric
+    from pytest_flopbudget.metrics import Figure, Metric
 
 FORMAT = 1
-COSTS = {  # field of a profile: (its key in the file, how many of it make one stored unit)
-    "params": ("params", 1),
-    "flops": ("gflops", 10**9),
-    "forward_flops": ("forward_gflops", 10**9),
-    "backward_flops": ("backward_gflops", 10**9),
-}
-TIMES = ("total_ms", "forward_ms", "backward_ms")
-LOCATION = tuple[str, ...]
+LOCATION = tuple[str, ...]  # the keys that lead to a place in the file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,22 +20,21 @@ class OwnCost:
     """What one layer costs by itself; layers that cost nothing are not stored."""
 
     type: str
-    costs: dict[str, int]  # field of a profile: base units
+    costs: dict[str, int]  # by the field of a profile
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatencyEntry:
-    """What one environment measured: latency, memory or both."""
+class EnvironmentEntry:
+    """What was measured in one environment: any of the noisy metrics."""
 
     torch: str  # major.minor
-    flops: int | None  # that it was timed for
-    times: dict[str, float]  # `total_ms`, in training mode `forward_ms` and `backward_ms`
-    memory_bytes: int | None = None
-    layers: dict[str, float] = field(default_factory=dict)  # path: ms, its total
+    flops: int | None  # of the model that was run
+    figures: dict[str, int | float]  # by the field of a profile
+    layers: dict[str, float] = field(default_factory=dict)  # path: milliseconds, its total
 
-    def figure(self, metric: Metric) -> Fraction | None:
-        """Return what is stored of a metric, in base units: the decimal that the file has."""
-        value = self.memory_bytes if metric is MEMORY else self.times.get(metric.stored)
+    def stored(self, metric: Metric) -> Fraction | None:
+        """Return what is stored of a metric: exactly the decimal that the file has."""
+        value = self.figures.get(metric.field)
         return None if value is None else Fraction(str(value))
 
 
@@ -57,26 +48,24 @@ class Baseline:
     mode: str
     engine: str
     counter: str | None = None
-    total: dict[str, int]
-    own: dict[str, OwnCost]
+    total: dict[str, int]  # by the field of a profile
+    own: dict[str, OwnCost]  # by layer path
     ignored: tuple[str, ...] = ()
-    latency: dict[str, LatencyEntry] = field(default_factory=dict)
+    latency: dict[str, EnvironmentEntry] = field(default_factory=dict)  # by environment
     lines: dict[LOCATION, int] = field(default_factory=dict, compare=False, repr=False)
 
-    def total_of(self, path: str, cost: str) -> int:
-        """Sum a cost over a layer and all layers below it."""
-        return sum(own.costs.get(cost, 0) for p, own in self.own.items() if is_below(p, path))
+    def total_of(self, path: str, figure: Figure) -> int:
+        """Sum an exact figure over a layer and all layers below it."""
+        return sum(self.own_of(below, figure) for below in self.own if is_below(below, path))
+
+    def own_of(self, path: str, figure: Figure) -> int:
+        """Return what a layer costs by itself; a layer that is not stored costs nothing."""
+        return self.own[path].costs.get(figure.field, 0) if path in self.own else 0
 
     def line(self, *location: str) -> int | None:
-        """Find the line of a key in the file, or that of the nearest key around it."""
+        """Return the line of a key in the file, or that of the nearest key around it."""
         while location:
             if location in self.lines:
                 return self.lines[location]
             location = location[:-1]
         return None
-
-
-def stored_text(count: int, scale: int) -> str:
-    """Write a count in stored units with every digit and no exponent."""
-    whole, rest = divmod(count, scale)
-    return f"{whole}.{rest:0{len(str(scale)) - 1}d}".rstrip("0") if rest else str(whole)

@@ -1,4 +1,4 @@
-"""What `--update-budgets` makes of a baseline: a pure function of the old one and a profile."""
+"""Updates: the baseline that follows from an old one and what was measured."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.environment_entry import with_entry
-from pytest_flopbudget.baseline.record import COSTS, Baseline, OwnCost
-from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.baseline.record import Baseline, OwnCost
+from pytest_flopbudget.metrics import METRICS, exact_metrics, figures_of, noisy_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from pytest_flopbudget.metrics import Number
+    from pytest_flopbudget.metrics import Figure, Number
     from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
     from pytest_flopbudget.settings.budget import BudgetSettings
-
-COSTS_OF = {"params": ("params",), "gflops": ("flops", "forward_flops", "backward_flops")}
 
 
 class UpdateKind(Enum):
@@ -45,28 +43,27 @@ def updated(
     """
     if old is not None and differences(old, profile):
         old = None
-    measured = [cost for key in budget_settings.metrics for cost in COSTS_OF.get(key, ())]
-    measured = [cost for cost in measured if getattr(profile, cost) is not None]
-    counted = "flops" in measured
+    metrics = [METRICS[key] for key in budget_settings.metrics if METRICS[key].exact]
+    measured = [figure for figure in figures_of(metrics) if figure.of(profile) is not None]
+    has_counted = any(metric.counted and metric in measured for metric in metrics)
+    ignored = ignored_operators(profile, budget_settings)
     new = Baseline(
         test=test,
         model=profile.model,
         inputs=profile.inputs,
         mode=profile.mode,
         engine=profile.engine,
-        counter=profile.counter if old is None or counted else old.counter,
+        counter=profile.counter if old is None or has_counted else old.counter,
         total=_total(old, profile, measured),
         own=_own(old, profile, measured),
-        ignored=old.ignored
-        if old is not None and "flops" not in measured
-        else _ignored(profile, budget_settings),
+        ignored=ignored if old is None or has_counted else old.ignored,
         latency={} if old is None else dict(old.latency),
     )
     return with_entry(new, profile, budget_settings, adds=adds_entry or old is None)
 
 
 def differences(baseline: Baseline, profile: ModelProfile) -> list[tuple[str, str, str]]:
-    """List in what a baseline was made otherwise: (what, baseline, profile)."""
+    """Return the settings with which a baseline was not made: (which, baseline, profile)."""
     pairs = [
         ("engine", baseline.engine, profile.engine),
         ("mode", baseline.mode, profile.mode),
@@ -75,8 +72,14 @@ def differences(baseline: Baseline, profile: ModelProfile) -> list[tuple[str, st
     return [pair for pair in pairs if pair[1] != pair[2]]
 
 
+def ignored_operators(profile: ModelProfile, budget_settings: BudgetSettings) -> tuple[str, ...]:
+    """Return the operators that ran uncounted, as the team agreed, each once."""
+    ran = {uncounted.operator for uncounted in profile.uncounted}
+    return tuple(sorted(ran & set(budget_settings.ignore_ops)))
+
+
 def update_kind(old: Baseline | None, new: Baseline) -> UpdateKind:
-    """Say what an update does; a baseline with any figure raised is raised."""
+    """Return what an update does to a baseline; with any figure raised, it is raised."""
     if old is None:
         return UpdateKind.CREATED
     if old == new and list(old.own) == list(new.own):
@@ -93,45 +96,49 @@ def update_kind(old: Baseline | None, new: Baseline) -> UpdateKind:
 
 def _figures(old: Baseline, new: Baseline) -> Iterator[tuple[Number, Number]]:
     """Pair each figure of the old baseline with the new one, of the total and of each layer."""
-    for cost in old.total.keys() & new.total.keys():
-        yield old.total[cost], new.total[cost]
+    for figure in _stored_figures(old.total.keys() & new.total.keys()):
+        yield old.total[figure.field], new.total[figure.field]
         for path in old.own.keys() & new.own.keys():
-            yield old.own[path].costs.get(cost, 0), new.own[path].costs.get(cost, 0)
+            yield old.own_of(path, figure), new.own_of(path, figure)
     for environment in old.latency.keys() & new.latency.keys():
-        for metric in METRICS.values():
-            entries = old.latency[environment], new.latency[environment]
-            before, after = (entry.figure(metric) for entry in entries)
+        for metric in noisy_metrics():
+            before = old.latency[environment].stored(metric)
+            after = new.latency[environment].stored(metric)
             if before is not None and after is not None:
                 yield before, after
 
 
-def _total(old: Baseline | None, profile: ModelProfile, measured: list[str]) -> dict[str, int]:
-    stored = {} if old is None else old.total
-    both = {**stored, **{cost: getattr(profile, cost) for cost in measured}}
-    return {cost: both[cost] for cost in COSTS if cost in both}
+def _stored_figures(fields: Iterable[str]) -> list[Figure]:
+    """Return the exact figures of some fields, in the order of the file."""
+    return [figure for figure in figures_of(exact_metrics()) if figure.field in set(fields)]
 
 
-def _own(old: Baseline | None, profile: ModelProfile, measured: list[str]) -> dict[str, OwnCost]:
+def _total(
+    old: Baseline | None, profile: ModelProfile, measured: Iterable[Figure]
+) -> dict[str, int]:
+    values = {} if old is None else dict(old.total)
+    values |= {figure.field: int(figure.of(profile) or 0) for figure in measured}
+    return {figure.field: values[figure.field] for figure in _stored_figures(values)}
+
+
+def _own(
+    old: Baseline | None, profile: ModelProfile, measured: Iterable[Figure]
+) -> dict[str, OwnCost]:
     """Own costs in the order of the profile; layers it lacks that keep a cost come last."""
     stored = {} if old is None else old.own
-    kept = [cost for cost in COSTS if old is not None and cost in old.total.keys() - set(measured)]
+    total = _total(old, profile, measured)
     layers = {layer.path: layer for layer in profile.layers}
     own = {}
     for path in [*layers, *(path for path in stored if path not in layers)]:
         layer = layers.get(path)
         before = stored[path].costs if path in stored else {}
-        costs = {cost: before.get(cost, 0) for cost in kept}
-        costs |= {cost: _own_cost(layer, cost) for cost in measured}
+        costs = {cost: before.get(cost, 0) for cost in total}
+        costs |= {figure.field: _own_cost(layer, figure) for figure in measured}
         if any(costs.values()):
             kind = layer.type if layer is not None else stored[path].type
-            own[path] = OwnCost(type=kind, costs={c: costs[c] for c in COSTS if c in costs})
+            own[path] = OwnCost(type=kind, costs=costs)
     return own
 
 
-def _own_cost(layer: LayerProfile | None, cost: str) -> int:
-    return 0 if layer is None else getattr(layer, f"own_{cost}") or 0
-
-
-def _ignored(profile: ModelProfile, budget_settings: BudgetSettings) -> tuple[str, ...]:
-    ran = {uncounted.operator for uncounted in profile.uncounted}
-    return tuple(sorted(ran & set(budget_settings.ignore_ops)))
+def _own_cost(layer: LayerProfile | None, figure: Figure) -> int:
+    return 0 if layer is None else int(figure.own(layer) or 0)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.baseline.record import COSTS, FORMAT, TIMES, stored_text
+from pytest_flopbudget.baseline.record import FORMAT
 from pytest_flopbudget.baseline.yaml_scalars import scalar
-from pytest_flopbudget.metrics import MEMORY
+from pytest_flopbudget.metrics import GFLOPS, LATENCY, exact_metrics, figures_of, noisy_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from pytest_flopbudget.baseline.record import Baseline, LatencyEntry
+    from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry
+    from pytest_flopbudget.metrics import Figure, Metric
 
 MAX_SIMPLE_KEY = 1000
 HEADER = """\
@@ -55,27 +56,35 @@ def _layer(path: str, costs: str) -> str:
 
 
 def _costs(costs: Mapping[str, int]) -> Iterator[str]:
-    for field, (stored, scale) in COSTS.items():
-        if field in costs:
-            yield f"{stored}: {stored_text(costs[field], scale)}"
+    return _figures(costs, exact_metrics())
 
 
-def _entry(entry: LatencyEntry) -> Iterator[str]:
+def _entry(entry: EnvironmentEntry) -> Iterator[str]:
     yield f"    torch: {scalar(entry.torch)}"
     if entry.flops is not None:
-        yield f"    gflops: {stored_text(entry.flops, 10**9)}"
-    for key in TIMES:
-        if key in entry.times:
-            yield f"    {key}: {milliseconds(entry.times[key])}"
-    if entry.memory_bytes is not None:
-        yield f"    {MEMORY.stored}: {stored_text(entry.memory_bytes, MEMORY.scale)}"
+        yield f"    {GFLOPS.stored}: {stored_text(GFLOPS, entry.flops)}"
+    yield from (f"    {line}" for line in _figures(entry.figures, noisy_metrics()))
     if entry.layers:
         yield "    layers:   # of 1 % and more"
         for path, time_ms in entry.layers.items():
-            yield f"      {scalar(path)}: {milliseconds(time_ms)}"
+            yield f"      {scalar(path)}: {stored_text(LATENCY, time_ms)}"
 
 
-def milliseconds(time_ms: float) -> str:
-    """Write a time with four digits and no exponent."""
-    rounded = Decimal(f"{time_ms:.3e}")
-    return f"{rounded:.9f}".rstrip("0").rstrip(".")
+def _figures(values: Mapping[str, int | float], metrics: Iterable[Metric]) -> Iterator[str]:
+    """Yield key and value of each figure that there is, in the order of the table."""
+    for figure in figures_of(metrics):
+        if figure.field in values:
+            yield f"{figure.stored}: {stored_text(figure, values[figure.field])}"
+
+
+def stored_text(figure: Figure, value: float) -> str:
+    """Write a value in stored units and without an exponent.
+
+    A count has all its digits, a time has four.
+    """
+    if figure.timed:
+        rounded = Decimal(f"{value:.3e}")
+        return f"{rounded:.9f}".rstrip("0").rstrip(".")
+    whole, rest = divmod(int(value), figure.scale)
+    digits = len(str(figure.scale)) - 1
+    return f"{whole}.{rest:0{digits}d}".rstrip("0") if rest else str(whole)

@@ -16,7 +16,7 @@ from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.plugin.collection import COLLECTED, CollectedTests
 from pytest_flopbudget.plugin.items import clash
-from pytest_flopbudget.report import terminal
+from pytest_flopbudget.report import terminal, update_summary
 from pytest_flopbudget.report.base_diff import increase_lines
 from pytest_flopbudget.report.files import write_reports
 from pytest_flopbudget.report.github.annotations import annotation_lines
@@ -27,7 +27,7 @@ from pytest_flopbudget.verdict.judge_model import judge_ceilings
 from pytest_flopbudget.verdict.result import Result, TestResults, Unjudged
 
 if TYPE_CHECKING:
-    from pytest_flopbudget.base_commit.comparison import Base
+    from pytest_flopbudget.base_commit.comparison import BaseComparison
     from pytest_flopbudget.settings.run import RunSettings
 
 ANNOTATES_FAILURES = "pytest_github_actions_annotate_failures"  # a plugin that does it as well
@@ -66,7 +66,7 @@ class Session:
         self._stale: list[str] = []
         self._removed: list[str] = []
         self._places: dict[str, tuple[str, int | None]] = {}  # file and line of each test
-        self._base: Base | None = None
+        self._base: BaseComparison | None = None
         self._complaints: list[str] = []  # about what decides nothing
         self._errors: list[str] = []
 
@@ -118,9 +118,9 @@ class Session:
         lines += ["", *outcome_lines(settings, results, len(unjudged))]
         if settings.update:
             kept = sorted({r.title for r in results} - {r.title for r in self._passed})
-            lines += terminal.change_lines(self._changes, kept)
+            lines += update_summary.change_lines(self._changes, kept)
         elif settings.propose:
-            lines += terminal.proposal_lines(settings, self._changes)
+            lines += update_summary.proposal_lines(settings, self._changes)
         lines += stale_lines(settings, self._stale, self._removed)
         lines += [] if self._base is None else increase_lines(self._base)
         for line in lines:

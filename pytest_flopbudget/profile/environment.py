@@ -1,4 +1,4 @@
-"""The environment of a measurement: what latency and memory depend on."""
+"""The environment of a measurement: the machine and the settings that it depends on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What latency and memory depend on."""
+    """The machine and the settings that latency and memory depend on."""
 
     device: str  # its type: cpu, cuda, mps, ...
     hardware: str  # the CPU or GPU model
@@ -19,7 +19,7 @@ class Environment:
 
     @property
     def key(self) -> str:
-        """Name the environment as baseline files do; the torch version is no part of it."""
+        """The name of the environment in baseline files; the torch version is not in it."""
         parts = [
             self.device,
             self.hardware,

@@ -6,10 +6,10 @@ from pytest_flopbudget.escaping import named
 
 
 def shown_path(path: str) -> str:
-    """Show a layer path; the root has an empty one."""
+    """Return a layer path as it is shown; the root, whose path is empty, is `(model)`."""
     return named(path) or "(model)"
 
 
 def is_below(path: str, ancestor: str) -> bool:
-    """Tell whether `path` is `ancestor` or a layer inside of it."""
+    """Return whether `path` is `ancestor` or a layer inside of it."""
     return not ancestor or path == ancestor or path.startswith(f"{ancestor}.")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from textwrap import wrap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_flopbudget.metrics import GFLOPS, LATENCY, MEMORY, PARAMS
+from pytest_flopbudget.metrics import METRICS, PARAMS, exact_metrics, figures_of, noisy_metrics
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import shape_text
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from pytest_flopbudget.metrics import Figure
     from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
     from pytest_flopbudget.profile.shapes import Shape
 
@@ -22,13 +24,12 @@ SHOWN_SHAPES = 2
 
 
 class Column(NamedTuple):
-    """One column: how it is headed, what stands in it, and when it is there at all."""
+    """One column: its heading, the text of its cells, and when it is left out."""
 
     heading: str
     cell: Callable[[LayerProfile, ModelProfile], str]
     side: str = "r"
     spare: int = 0  # from 1, the order in which columns are left out where there is no room
-    needs: str = "params"  # a field of the profile without which the column says nothing
 
 
 def layer_table(
@@ -47,7 +48,7 @@ def layer_table(
     inner = [layer for layer in profile.layers if layer.path and _depth(layer) <= depth]
     found = [layer for layer in inner if layer.calls != 0 or layer.params]
     shown = found if most is None else _costliest(found, most)
-    columns = [column for column in COLUMNS if getattr(profile, column.needs) is not None]
+    columns = [*_figure_columns(profile), *OTHER_COLUMNS]
     rows = [[c.cell(layer, profile) for c in columns] for layer in (*shown, _total(profile))]
     table = aligned(
         [[column.heading for column in columns], *rows],
@@ -62,19 +63,13 @@ def layer_table(
 
 
 def summary_line(profile: ModelProfile) -> str:
-    """Sum the model up: layers, params, trainable params, GFLOPs."""
-    parts = [
-        f"{profile.model}: {counted(len(profile.layers), 'layer')}",
-        f"{profile.params:,} params",
-        f"{profile.trainable_params:,} trainable",
-    ]
-    if profile.flops is not None:
-        parts.append(f"{GFLOPS.text(profile.flops, _decimals(profile))} GFLOPs")
-    if profile.latency_ms is not None:
-        parts.append(f"{LATENCY.text(profile.latency_ms)} ms")
-    if profile.memory_bytes is not None:
-        decimals = MEMORY.decimals_for(profile.memory_bytes)
-        parts.append(f"{MEMORY.text(profile.memory_bytes, decimals)} MB")
+    """Sum the model up: its layers, and every metric that was measured."""
+    parts = [f"{profile.model}: {counted(len(profile.layers), 'layer')}"]
+    for metric in METRICS.values():
+        if (value := metric.of(profile)) is not None:
+            parts.append(f"{metric.text(value, _decimals(metric, profile))} {metric.noun}")
+        if metric is PARAMS:
+            parts.append(f"{profile.trainable_params:,} trainable")
     return ", ".join(parts)
 
 
@@ -86,7 +81,7 @@ def _costliest(layers: Sequence[LayerProfile], most: int) -> Sequence[LayerProfi
 
 
 def _notes(profile: ModelProfile) -> list[str]:
-    """Say what else a reader of the figures must know."""
+    """Return what else a reader of the figures must know."""
     notes = [
         f"uncounted: {u.operator} in {shown_path(u.path)}, "
         f"{counted(u.calls, 'call')}, shapes {_shapes(u.shapes)}"
@@ -104,17 +99,14 @@ def _notes(profile: ModelProfile) -> list[str]:
 
 
 def _total(profile: ModelProfile) -> LayerProfile:
-    """Take what was measured without a look at the layers for the whole model."""
-    fields = ("latency_ms", "forward_latency_ms", "backward_latency_ms", "memory_bytes")
-    return replace(profile.layers[0], **{name: getattr(profile, name) for name in fields})
+    """Return the root layer, with the noisy figures that were measured of the whole model."""
+    known: dict[str, Any] = {f.field: f.of(profile) for f in figures_of(noisy_metrics())}
+    return replace(profile.layers[0], **known)
 
 
-def _memory(layer: LayerProfile, profile: ModelProfile) -> str:
-    return MEMORY.text(layer.memory_bytes, MEMORY.decimals_for(profile.memory_bytes))
-
-
-def _decimals(profile: ModelProfile) -> int:
-    return GFLOPS.decimals_for(profile.flops)
+def _decimals(figure: Figure, profile: ModelProfile) -> int:
+    """Return the decimals of a column: those of its total, and of times the usual ones."""
+    return figure.decimals if figure.timed else figure.decimals_for(figure.of(profile))
 
 
 def _depth(layer: LayerProfile) -> int:
@@ -142,21 +134,21 @@ def _shapes(shapes: Sequence[Shape]) -> str:
     return ", ".join(texts[:SHOWN_SHAPES]) + (f", +{more}" if more > 0 else "")
 
 
-COLUMNS = (
-    Column("time (ms)", lambda layer, _: LATENCY.text(layer.latency_ms)),
-    Column(
-        "forward (ms)",
-        lambda layer, _: LATENCY.text(layer.forward_latency_ms),
-        needs="forward_latency_ms",
-    ),
-    Column(
-        "backward (ms)",
-        lambda layer, _: LATENCY.text(layer.backward_latency_ms),
-        needs="backward_latency_ms",
-    ),
-    Column(MEMORY.heading, _memory, needs="memory_bytes"),
-    Column("GFLOPs", lambda layer, profile: GFLOPS.text(layer.flops, _decimals(profile))),
-    Column("params", lambda layer, _: PARAMS.text(layer.params)),
+def _figure_columns(profile: ModelProfile) -> Iterator[Column]:
+    """Yield the columns of the noisy metrics, forward and backward as well, then the exact ones."""
+    for metric in (*noisy_metrics(), *reversed(exact_metrics())):
+        if metric.always_shown or metric.of(profile) is not None:
+            yield Column(metric.layer_heading, partial(_value, metric))
+        for phase in metric.phases if metric.timed else ():
+            if phase.of(profile) is not None:
+                yield Column(phase.heading, partial(_value, phase))
+
+
+def _value(figure: Figure, layer: LayerProfile, profile: ModelProfile) -> str:
+    return figure.text(figure.of(layer), _decimals(figure, profile))
+
+
+OTHER_COLUMNS = (
     Column("layer", lambda layer, _: layer.name, "l"),
     Column("type", lambda layer, _: layer.type, "l", 4),
     Column("calls", lambda layer, _: "-" if layer.calls is None else f"{layer.calls:,}", spare=6),

@@ -1,4 +1,4 @@
-"""What was measured for one model: frozen records without behaviour, and without torch."""
+"""The profile of a model: what one call of it costs, in all and layer by layer, without torch."""
 
 from __future__ import annotations
 
@@ -123,6 +123,6 @@ class ModelProfile:
         return "\n".join(layer_table(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the profile as JSON-safe values, as it stands in the JSON report."""
+        """Return the profile as JSON-safe values, as the JSON report has it."""
         layers = [{**serialization.encode(layer), "gflops": layer.gflops} for layer in self.layers]
         return {**serialization.encode(self), "gflops": self.gflops, "layers": layers}

@@ -1,4 +1,4 @@
-"""The layers that account for a change of a budget, in the order of their share."""
+"""Attribution: the layers that account for a changed metric, in sections of text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def changed_layers(result: Result, metric: Metric) -> list[LayerChange]:
 
 
 def growth_to_explain(result: Result, metric: Metric, layers: list[LayerChange]) -> Fraction:
-    """Return what the layers have a share in: their growth, or more if the model grew more.
+    """Return the growth that the shares of layers refer to: theirs, or the model's if it is larger.
 
     Exact costs of layers add up to that of the model; measured times of layers need not.
     """
@@ -39,27 +39,27 @@ def growth_to_explain(result: Result, metric: Metric, layers: list[LayerChange])
 
 
 def attribution_sections(result: Result, keys: Collection[str]) -> Iterator[list[str]]:
-    """Draw a section for each of the metrics `keys`, then one for layers that were renamed."""
+    """Yield a section for each of the metrics `keys`, then one for layers that were renamed."""
     if result.baseline is None or not keys:
         return
     for key, metric in METRICS.items():
         if key in keys and (layers := changed_layers(result, metric)):
             yield _section(metric, layers, growth_to_explain(result, metric, layers))
-    if moved := renamed(result.profile, result.baseline):
-        lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in moved.items()]
+    if former := renamed(result.profile, result.baseline):
+        lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in former.items()]
         yield ["renamed, at the same cost:", *lines[:SHOWN_LAYERS], *more_than_shown(lines)]
 
 
 def more_than_shown(found: Collection[object], noun: str = "") -> list[str]:
-    """Say how many more there are than are shown, if there are."""
+    """Return a line that counts what is not shown, if anything is not."""
     more = len(found) - SHOWN_LAYERS
     return [f"  ... and {more} more{noun}"] if more > 0 else []
 
 
 def _section(metric: Metric, layers: list[LayerChange], growth: Fraction) -> list[str]:
-    what = "own time" if metric.key == "latency" else f"own {metric.label}"
+    own = metric.layer_label or metric.label
     return [
-        f"{metric.label}: {counted(len(layers), 'layer')} changed, by {what}:",
+        f"{metric.label}: {counted(len(layers), 'layer')} changed, by own {own}:",
         *_fitting(_rows(metric, layers, growth)),
         *more_than_shown(layers),
     ]

@@ -1,4 +1,4 @@
-"""What a failing test says: one sentence, the metrics, the layers to blame, one hint."""
+"""The text of a failing test: one sentence, the metrics, the layers that changed, one hint."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from pytest_flopbudget.report.attribution import (
     attribution_sections,
     more_than_shown,
 )
-from pytest_flopbudget.report.sentences import format_pair, hint, sentence
+from pytest_flopbudget.report.sentences import hint, sentence
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
 from pytest_flopbudget.verdict.limits import unaccepted_operators
 from pytest_flopbudget.verdict.verdict import Verdict
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
-    from pytest_flopbudget.baseline.record import Baseline
-    from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.verdict.result import Result
     from pytest_flopbudget.verdict.verdict import MetricVerdict
 
@@ -30,13 +26,13 @@ CHANGED = (Verdict.EXCEEDED, Verdict.IMPROVED)  # verdicts that layers account f
 
 
 def failure_lines(result: Result) -> list[str]:
-    """Explain why a budget failed, and say what to do."""
+    """Return the explanation of a failed budget, and what to do."""
     todo = [f"hint: {line}" if not i else f"      {line}" for i, line in enumerate(hint(result))]
     return [*explanation(result), "", *todo]
 
 
 def explanation(result: Result) -> list[str]:
-    """Explain why a budget failed: the sentence, the metrics, the layers."""
+    """Return why a budget failed: the sentence, the metrics, the layers."""
     changed = {v.metric for v in result.judgement.failing if v.verdict in CHANGED}
     sections = [
         wrap(sentence(result), WIDTH, break_long_words=False, break_on_hyphens=False),
@@ -63,7 +59,7 @@ def _metrics_table(result: Result) -> list[str]:
         ),
     ]
     if result.baseline is not None:
-        line = baseline_line(result, result.baseline)
+        line = result.line_in(result.baseline)
         lines.append(f"  baseline: {result.file}" + (f":{line}" if line else ""))
     return lines
 
@@ -73,34 +69,16 @@ def _metric_row(verdict: MetricVerdict) -> tuple[str, ...]:
     label = metric.heading
     if verdict.path is not None:
         label = f"{shown_path(verdict.path)}: {label}"
-    measured, budget = format_pair(metric, verdict.measured, verdict.budget)
-    change = ""
-    if verdict.measured is not None and verdict.baseline is not None:
-        change = change_text(verdict.measured, verdict.baseline)
-    baseline = "-" if verdict.baseline is None else _like(metric, verdict.baseline, verdict)
+    measured, budget = metric.format_pair(verdict.measured, verdict.budget)
+    baseline, _ = metric.format_pair(verdict.baseline, verdict.measured)
+    change = change_text(verdict.measured, verdict.baseline)
     return label, measured, budget, baseline, change, verdict.verdict.text
 
 
-def _like(metric: Metric, value: Fraction, verdict: MetricVerdict) -> str:
-    """Format the baseline so that it does not look like a measured value that it is not."""
-    return format_pair(metric, value, verdict.measured)[0]
-
-
-def baseline_line(result: Result, baseline: Baseline) -> int | None:
-    """Find the line of the baseline file that the gravest verdict rests on."""
-    verdict = result.judgement.failing[0]
-    metric = METRICS[verdict.metric]
-    if verdict.path is not None:
-        return baseline.line("own", verdict.path)
-    if not metric.exact and result.profile.environment is not None:
-        return baseline.line("latency", result.profile.environment.key, metric.stored)
-    return baseline.line("total", metric.stored)
-
-
 def _uncounted(result: Result) -> list[str]:
-    operators = unaccepted_operators(result.profile, result.budget_settings)
-    if not operators or "gflops" not in result.budget_settings.metrics:
+    if Verdict.UNCOUNTED not in {verdict.verdict for verdict in result.judgement.metrics}:
         return []
+    operators = unaccepted_operators(result.profile, result.budget_settings)
     rows = [
         (u.operator, shown_path(u.path), counted(u.calls, "call"), _shapes(u.shapes))
         for u in operators[:SHOWN_LAYERS]

@@ -13,7 +13,7 @@ from pytest_flopbudget.metrics import METRICS
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from pytest_flopbudget.base_commit.comparison import Base
+    from pytest_flopbudget.base_commit.comparison import BaseComparison
     from pytest_flopbudget.report.run import Run
     from pytest_flopbudget.settings.run import RunSettings
     from pytest_flopbudget.verdict.result import Result
@@ -23,7 +23,7 @@ FORMAT = 1
 
 
 def json_text(run: Run) -> str:
-    """Write the report of a whole run."""
+    """Return the report of a whole run as JSON."""
     report = {
         "format": FORMAT,
         "settings": _settings(run.settings),
@@ -37,7 +37,7 @@ def json_text(run: Run) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Tell what ran; what a latency was measured on stands with its budget."""
+    """Return the versions that ran; where a latency was measured, its profile says."""
     packages = {name: version(name) for name in ("pytest-flopbudget", "pytest", "torch")}
     return {"python": platform.python_version(), "platform": platform.platform(), **packages}
 
@@ -59,19 +59,19 @@ def _settings(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def _base(base: Base) -> dict[str, Any]:
-    changes = [
+def _base(base: BaseComparison) -> dict[str, Any]:
+    increases = [
         {
-            **serialization.encode(change),
-            "before": _number(change.metric, change.before),
-            "after": _number(change.metric, change.after),
+            **serialization.encode(increase),
+            "before": _number(increase.metric, increase.before),
+            "after": _number(increase.metric, increase.after),
         }
-        for change in base.increases
+        for increase in base.increases
     ]
     return {
         "ref": base.ref,
         "commit": base.commit,
-        "raises": changes,
+        "raises": increases,
         "errors": list(base.errors),
     }
 
@@ -96,7 +96,7 @@ def _budget(result: Result) -> dict[str, Any]:
 
 
 def _verdict(verdict: MetricVerdict) -> dict[str, Any]:
-    """Give values in the units in which budgets are written: scalars, GFLOPs, milliseconds."""
+    """Return a verdict as JSON; its values are in shown units, as ceilings are."""
     return {
         "measured": _number(verdict.metric, verdict.measured),
         "baseline": _number(verdict.metric, verdict.baseline),
@@ -107,7 +107,7 @@ def _verdict(verdict: MetricVerdict) -> dict[str, Any]:
 
 
 def _number(metric: str | None, value: Fraction | None) -> int | float | None:
-    """Give a value in the unit in which it is shown."""
+    """Return a value in the unit in which it is shown."""
     if metric is None or value is None:
         return None
     shown = value / METRICS[metric].scale

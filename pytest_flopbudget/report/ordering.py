@@ -1,4 +1,4 @@
-"""What every reader of a whole run asks first: what is worst, what changed, from which value."""
+"""The order of results, by what a reviewer must see first, and what changed in each."""
 
 from __future__ import annotations
 
@@ -16,18 +16,15 @@ if TYPE_CHECKING:
     from pytest_flopbudget.verdict.verdict import MetricVerdict
 
 
-def earlier(verdict: MetricVerdict, result: Result) -> Fraction | None:
-    """Return the value that a measured one is shown against.
-
-    An update judges nothing against its baseline, but what it changes is worth seeing.
-    """
+def value_before(verdict: MetricVerdict, result: Result) -> Fraction | None:
+    """Return the stored value of a metric, also under an update, which does not judge by it."""
     if verdict.baseline is not None:
         return verdict.baseline
     return stored_value(METRICS[verdict.metric], result.profile, result.baseline)
 
 
 def changed(result: Result) -> list[str]:
-    """List the metrics for which layers are to account: over, under, or another exact count."""
+    """Return the metrics that changed: exact ones at all, noisy ones beyond their tolerance."""
     return [v.metric for v in result.judgement.metrics if _is_changed(v, result)]
 
 
@@ -48,13 +45,13 @@ def worst_first(results: Iterable[Result]) -> list[Result]:
 
 
 def growths(result: Result) -> list[Fraction]:
-    """List the relative changes of the metrics that have a value to compare with."""
-    pairs = [(v.measured, earlier(v, result)) for v in result.judgement.metrics]
+    """Return the relative changes of the metrics that have a stored value."""
+    pairs = [(v.measured, value_before(v, result)) for v in result.judgement.metrics]
     return [(after - old) / old for after, old in pairs if after is not None and old]
 
 
 def _is_changed(verdict: MetricVerdict, result: Result) -> bool:
     if verdict.verdict in (Verdict.EXCEEDED, Verdict.IMPROVED):
         return True
-    moved = verdict.measured is not None and verdict.measured != earlier(verdict, result)
+    moved = verdict.measured is not None and verdict.measured != value_before(verdict, result)
     return METRICS[verdict.metric].exact and moved

@@ -1,17 +1,17 @@
-"""A whole run of pytest: everything that reports tell."""
+"""The run: the record of a whole run of pytest that all reports are made from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_flopbudget.base_commit.comparison import Base
+from pytest_flopbudget.base_commit.comparison import BaseComparison
 from pytest_flopbudget.settings.run import RunSettings
 from pytest_flopbudget.verdict.result import Result, Unjudged
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """All that reports tell of a whole run."""
+    """What a whole run of pytest came to."""
 
     settings: RunSettings
     results: tuple[Result, ...]
@@ -20,15 +20,15 @@ class Run:
     removed: tuple[str, ...] = ()  # those of them that the run removed
     errors: tuple[str, ...] = ()  # of the run itself, such as a name that two tests claim
     places: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # file, line of tests
-    base: Base | None = None  # the commit that baselines are compared with, if any
+    base: BaseComparison | None = None  # the commit that baselines are compared with, if any
 
     @property
     def stale_fails(self) -> bool:
-        """Tell whether stale baselines fail the run: they were neither accepted nor removed."""
+        """Whether stale baselines fail the run: if the settings say so, until they are removed."""
         return "stale" in self.settings.budget_settings.fail_on and self.stale != self.removed
 
     @property
     def fails(self) -> bool:
-        """Tell whether anything that this plugin found makes the run fail."""
+        """Whether anything that this plugin found makes the run fail."""
         failing = any(result.judgement.failing for result in self.results)
         return bool(failing or self.unjudged or self.errors or self.stale_fails)

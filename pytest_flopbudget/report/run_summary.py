@@ -1,4 +1,4 @@
-"""The summary of a run, in lines of text that several reports share."""
+"""The summary of a run: lines of text that several reports share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def header_lines(settings: RunSettings) -> list[str]:
-    """Tell the effective settings before the tests run."""
+    """Return the effective settings, as they are shown before the tests run."""
     budget_settings = settings.budget_settings
     tolerance = ",".join(f"{k}={float(v * 100):g}%" for k, v in budget_settings.tolerance.items())
     parts = [
@@ -41,12 +41,12 @@ def outcome_lines(
     settings: RunSettings, results: Sequence[Result], errors: int = 0
 ) -> Iterator[str]:
     """Count the verdicts, and say what was not compared: no gate looks greener than it is."""
-    verdicts = Counter(result.judgement.verdict for result in results)
-    words = [f"{verdicts[word]} {word.text}" for word in Verdict if verdicts[word]]
-    words += [counted(errors, "error")] if errors else []
-    yield f"{counted(len(results) + errors, 'budget')}: {', '.join(words) or 'none judged'}"
+    counts = Counter(result.judgement.verdict for result in results)
+    parts = [f"{counts[verdict]} {verdict.text}" for verdict in Verdict if counts[verdict]]
+    parts += [counted(errors, "error")] if errors else []
+    yield f"{counted(len(results) + errors, 'budget')}: {', '.join(parts) or 'none judged'}"
     yield from _ignored_lines(results)
-    if verdicts[Verdict.IMPROVED] and not settings.update:
+    if counts[Verdict.IMPROVED] and not settings.update:
         yield f"  to keep what improved: {_keeping_command(results)}"
     for metric in METRICS.values():
         judged = [v for r in results for v in r.judgement.metrics if v.metric == metric.key]
@@ -54,8 +54,14 @@ def outcome_lines(
         yield from _inconclusive_lines(settings, metric, judged)
 
 
+def _ignored_lines(results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
+        if result.ignored:
+            yield f"ignored by agreement in {result.short_name}: {', '.join(result.ignored)}"
+
+
 def _keeping_command(results: Sequence[Result]) -> str:
-    """Write the command that updates what improved, and nothing that another one must decide."""
+    """Return the command that updates what improved, and nothing that fails."""
     if not any(result.judgement.failing for result in results):
         return "pytest --update-budgets"
     improved = [r for r in results if r.judgement.verdict is Verdict.IMPROVED]
@@ -66,32 +72,32 @@ def _keeping_command(results: Sequence[Result]) -> str:
 def _not_compared_lines(
     settings: RunSettings, metric: Metric, judged: Sequence[MetricVerdict]
 ) -> Iterator[str]:
-    """Say how many values of a metric were compared (measured, by an update) if not all were."""
+    """Say how many values of a metric were compared, or under an update measured, if not all."""
     skipped = [v for v in judged if v.verdict is Verdict.NOT_COMPARED]
     if settings.update:
         skipped = [v for v in skipped if v.measured is None]
     if not skipped:
         return
-    did = "measured" if settings.update else "compared"
+    verb = "measured" if settings.update else "compared"
     reasons = "; ".join(dict.fromkeys(v.reason for v in skipped))
-    yield f"{metric.label}: {len(judged) - len(skipped)} of {len(judged)} {did} ({reasons})"
-    for remedy in dict.fromkeys(v.remedy for v in skipped):
-        if remedy:
-            verb = "add one" if remedy == adding(metric) else "measure it again"
-            yield f"  to {verb}: pytest {remedy}"
-        if remedy == adding(metric) and not settings.propose:
+    yield f"{metric.label}: {len(judged) - len(skipped)} of {len(judged)} {verb} ({reasons})"
+    for remedy in dict.fromkeys(v.remedy for v in skipped if v.remedy):
+        adds_entry = remedy == adding(metric)
+        yield f"  to {'add one' if adds_entry else 'measure it again'}: pytest {remedy}"
+        if adds_entry and not settings.propose:
             yield "  on a CI machine: the same run with --flop-budget-propose DIR"
 
 
 def _inconclusive_lines(
     settings: RunSettings, metric: Metric, judged: Sequence[MetricVerdict]
 ) -> Iterator[str]:
-    """Say how many values of a metric could not be told from noise, and why."""
-    doubtful = [v for v in judged if v.verdict is Verdict.INCONCLUSIVE]
-    if doubtful:
-        what = "inconclusive, so not stored" if settings.update else "inconclusive"
-        reasons = "; ".join(dict.fromkeys(v.reason for v in doubtful))
-        yield f"{metric.label}: {len(doubtful)} of {len(judged)} {what} ({reasons})"
+    """Say how many values of a metric are inconclusive, and why."""
+    found = [v for v in judged if v.verdict is Verdict.INCONCLUSIVE]
+    if found:
+        consequence = ", so not stored" if settings.update else ""
+        reasons = "; ".join(dict.fromkeys(v.reason for v in found))
+        count = f"{len(found)} of {len(judged)}"
+        yield f"{metric.label}: {count} inconclusive{consequence} ({reasons})"
 
 
 def stale_lines(
@@ -109,9 +115,3 @@ def stale_lines(
         yield "  (which updates the others as well), or delete the files"
         if "stale" in settings.budget_settings.fail_on:
             yield "  they fail this run, as `--flop-budget-fail-on` asks"
-
-
-def _ignored_lines(results: Sequence[Result]) -> Iterator[str]:
-    for result in results:
-        if result.ignored:
-            yield f"ignored by agreement in {result.short_name}: {', '.join(result.ignored)}"

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import SettingsError, nearest, one_of
-from pytest_flopbudget.metrics import CEILINGS, METRICS
+from pytest_flopbudget.metrics import METRICS, ceilings
 from pytest_flopbudget.settings import parsers
 from pytest_flopbudget.settings.measuring import MeasureSettings
 
@@ -54,8 +54,12 @@ ARGUMENTS: dict[str, parsers.Parser] = {
     "engine": parsers.choice(*parsers.ENGINES),
     "device": parsers.device,
     "threads": parsers.whole(1),
-    **{name: parsers.ceiling(metric) for name, metric in CEILINGS.items()},
 }
+
+
+def argument_parsers() -> dict[str, parsers.Parser]:
+    """Return the parser of each marker argument, those of the ceilings last."""
+    return ARGUMENTS | {name: parsers.ceiling(metric) for name, metric in ceilings().items()}
 
 
 def parse_arguments(where: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,21 +68,22 @@ def parse_arguments(where: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     Raises:
         SettingsError: a positional argument, an unknown name, or a value that does not parse.
     """
+    parser_of = argument_parsers()
     if args:
         raise SettingsError(
             f"{where}: arguments are keyword only, found `{args[0]!r}`",
-            f"the names are {one_of(ARGUMENTS)}",
+            f"the names are {one_of(parser_of)}",
         )
     parsed = {}
     for name, value in kwargs.items():
-        if name not in ARGUMENTS:
-            near = nearest(name, ARGUMENTS)
+        if name not in parser_of:
+            near = nearest(name, parser_of)
             raise SettingsError(
                 f"{where}: unknown argument `{name}`" + (f"; {near}" if near else ""),
-                f"the names are {one_of(ARGUMENTS)}",
+                f"the names are {one_of(parser_of)}",
             )
         try:
-            parsed[name] = ARGUMENTS[name](value)
+            parsed[name] = parser_of[name](value)
         except ValueError as error:
             raise SettingsError(f"{where}: `{name}`: {error}") from None
     return parsed
@@ -88,16 +93,16 @@ def apply(
     base: BudgetSettings, markers: Iterable[Mapping[str, Any]], pinned: Iterable[str] = ()
 ) -> BudgetSettings:
     """Lay parsed marker arguments over `base`, the farthest first; `pinned` names are left."""
-    budget_settings = base
+    budget_settings, limited = base, ceilings()
     for arguments in markers:
         plain = {k: v for k, v in arguments.items() if k not in pinned}
         budget_settings = budget_settings.with_tolerance(plain.pop("tolerance", {}))
-        ceilings = {CEILINGS[k].key: plain.pop(k) for k in list(plain) if k in CEILINGS}
+        new = {limited[k].key: plain.pop(k) for k in list(plain) if k in limited}
         if "layers" in plain:
             layers = plain.pop("layers")
             globs = () if isinstance(layers, bool) else layers
             plain |= {"each_layer": layers is True, "layer_globs": globs}
         budget_settings = replace(
-            budget_settings, ceilings={**budget_settings.ceilings, **ceilings}, **plain
+            budget_settings, ceilings={**budget_settings.ceilings, **new}, **plain
         )
     return budget_settings

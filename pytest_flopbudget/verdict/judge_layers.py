@@ -1,4 +1,4 @@
-"""Judging layers: each by its own costs, or some by their totals."""
+"""Judging layers: each layer by its own costs, or some layers by their totals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_flopbudget.baseline.record import Baseline
-    from pytest_flopbudget.metrics import Metric
+    from pytest_flopbudget.metrics import Metric, Number
     from pytest_flopbudget.profile.model_profile import ModelProfile
     from pytest_flopbudget.settings.budget import BudgetSettings
 
@@ -25,20 +25,19 @@ def judge_each(
     profile: ModelProfile, baseline: Baseline, budget_settings: BudgetSettings
 ) -> Iterator[MetricVerdict]:
     """Judge the own costs of each layer that the baseline knows; a new one shows in the total."""
-    for metric in _exact(profile, baseline, budget_settings):
+    for metric in _comparable_metrics(profile, baseline, budget_settings):
         for layer in profile.layers:
-            if layer.path not in baseline.own:
-                continue
-            measured = Fraction(getattr(layer, f"own_{metric.field}"))
-            stored = Fraction(baseline.own[layer.path].costs.get(metric.field, 0))
-            yield _layer_verdict(metric, layer.path, measured, stored, budget_settings, own=True)
+            measured = metric.own(layer)
+            if measured is not None and layer.path in baseline.own:
+                stored = baseline.own_of(layer.path, metric)
+                yield _judge_layer(metric, layer.path, measured, stored, budget_settings)
 
 
 def named_layers(profile: ModelProfile, globs: Iterable[str]) -> list[str]:
-    """List the paths that the globs match, each once; every glob must match one.
+    """Return the layer paths that match any of the globs, each once.
 
     Raises:
-        MeasureError: a glob matches none.
+        MeasureError: a glob matches no layer.
     """
     paths = [layer.path for layer in profile.layers]
     named: dict[str, None] = {}
@@ -60,48 +59,41 @@ def judge_named(
     profile: ModelProfile, baseline: Baseline, budget_settings: BudgetSettings, paths: list[str]
 ) -> Iterator[MetricVerdict]:
     """Judge the totals of some layers that the baseline knows."""
-    for metric in _exact(profile, baseline, budget_settings):
+    for metric in _comparable_metrics(profile, baseline, budget_settings):
         for path in paths:
-            if any(is_below(stored, path) for stored in baseline.own):
-                measured = Fraction(getattr(profile[path], metric.field))
-                stored_total = Fraction(baseline.total_of(path, metric.field))
-                yield _layer_verdict(
-                    metric, path, measured, stored_total, budget_settings, own=False
-                )
+            measured = metric.of(profile[path])
+            is_stored = any(is_below(known, path) for known in baseline.own)
+            if measured is not None and is_stored:
+                stored = baseline.total_of(path, metric)
+                yield _judge_layer(metric, path, measured, stored, budget_settings)
 
 
-def _exact(
+def _comparable_metrics(
     profile: ModelProfile, baseline: Baseline, budget_settings: BudgetSettings
 ) -> Iterator[Metric]:
-    """Yield the metrics that can be judged layer by layer."""
-    for key in budget_settings.metrics:
-        metric = METRICS[key]
-        counted = getattr(profile, metric.field) is not None and metric.field in baseline.total
-        if (
-            metric.exact
-            and counted
-            and not (key == "gflops" and unaccepted_operators(profile, budget_settings))
-        ):
+    """Yield the exact metrics that both sides have."""
+    uncounted = unaccepted_operators(profile, budget_settings)
+    for metric in map(METRICS.__getitem__, budget_settings.metrics):
+        is_known = metric.of(profile) is not None and not (metric.counted and uncounted)
+        if metric.exact and is_known and metric.field in baseline.total:
             yield metric
 
 
-def _layer_verdict(
+def _judge_layer(
     metric: Metric,
     path: str,
-    measured: Fraction,
-    stored: Fraction,
+    measured: Number,
+    stored: int,
     budget_settings: BudgetSettings,
-    *,
-    own: bool,
 ) -> MetricVerdict:
+    before, now = Fraction(stored), Fraction(measured)
     tolerance = budget_settings.tolerance[metric.key]
-    budget = stored * (1 + tolerance)
+    budget = before * (1 + tolerance)
     return MetricVerdict(
         metric=metric.key,
         path=path,
-        own=own,
-        measured=measured,
-        baseline=stored,
+        measured=now,
+        baseline=before,
         budget=budget,
-        verdict=verdict_of(metric, measured, stored, budget, tolerance),
+        verdict=verdict_of(metric, now, before, budget, tolerance),
     )

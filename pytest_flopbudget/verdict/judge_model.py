@@ -1,21 +1,21 @@
-"""Judging: a profile, a baseline and terms to one word per metric, and one for the budget."""
+"""Judging: a profile, a baseline and settings to a verdict on each metric and each layer."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.metrics import LATENCY, METRICS
+from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.verdict.judge_layers import judge_each, judge_named, named_layers
 from pytest_flopbudget.verdict.limits import (
+    NotComparable,
     check_same,
-    comparable,
+    comparable_value,
     unaccepted_operators,
-    update_options_for,
-    upper_limits,
+    upper_limit,
 )
-from pytest_flopbudget.verdict.verdict import UPDATE, Judgement, MetricVerdict, Verdict, verdict_of
+from pytest_flopbudget.verdict.verdict import Judgement, MetricVerdict, Verdict, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def judge(
     profile: ModelProfile, baseline: Baseline | None, budget_settings: BudgetSettings
 ) -> Judgement:
-    """Judge every metric of the model, and its layers as the terms ask.
+    """Judge every metric of the model, and its layers as the settings ask.
 
     Raises:
         BaselineError: the baseline was made with another engine, mode or input.
@@ -70,85 +70,86 @@ def _judge_total(
     baseline: Baseline | None,
     budget_settings: BudgetSettings,
 ) -> MetricVerdict:
-    if (unknown := _unknown(metric, profile, budget_settings)) is not None:
-        return unknown
-    stored, reason = comparable(metric, profile, baseline)
-    remedy = update_options_for(metric, reason)
-    bounds = upper_limits(metric, stored, budget_settings)
-    if not bounds:
-        missing = metric.exact or baseline is None
-        found = Verdict.UNBUDGETED if missing else Verdict.NOT_COMPARED
-        return _verdict(metric, profile, found, reason=reason, remedy=remedy)
-    verdict = _compared(metric, profile, stored, min(bounds), budget_settings)
-    if baseline is None and verdict.verdict is not Verdict.EXCEEDED:
-        # A ceiling alone is no agreement on what the model costs.
-        return replace(verdict, verdict=Verdict.UNBUDGETED, reason=reason)
-    return verdict
+    measured = _measured(metric, profile, budget_settings)
+    if isinstance(measured, MetricVerdict):
+        return measured
+    stored = comparable_value(metric, profile, baseline)
+    if not isinstance(stored, NotComparable):
+        budget = upper_limit(metric, stored, budget_settings)
+        return _compare(metric, profile, measured, stored, budget, budget_settings)
+    ceiling = budget_settings.ceilings.get(metric.key)
+    if ceiling is None:
+        is_unbudgeted = metric.exact or baseline is None
+        verdict = Verdict.UNBUDGETED if is_unbudgeted else Verdict.NOT_COMPARED
+        return _verdict(metric, profile, verdict, reason=stored.reason, remedy=stored.remedy)
+    judged = _compare(metric, profile, measured, None, ceiling, budget_settings)
+    if baseline is None and judged.verdict is not Verdict.EXCEEDED:
+        # A ceiling without a baseline is no agreement on what the model costs.
+        return replace(judged, verdict=Verdict.UNBUDGETED, reason=stored.reason)
+    return judged
 
 
 def _judge_ceiling(
     metric: Metric, profile: ModelProfile, budget_settings: BudgetSettings
 ) -> MetricVerdict:
-    if (unknown := _unknown(metric, profile, budget_settings)) is not None:
-        return unknown
-    if metric is LATENCY and profile.unreliable_reason:
-        return _verdict(metric, profile, Verdict.INCONCLUSIVE, reason=profile.unreliable_reason)
+    measured = _measured(metric, profile, budget_settings)
+    if isinstance(measured, MetricVerdict):
+        return measured
     ceiling = budget_settings.ceilings.get(metric.key)
     if ceiling is None:
-        found = Verdict.WITHIN if metric.exact else Verdict.NOT_COMPARED
-        return _verdict(metric, profile, found)
-    return _compared(metric, profile, None, ceiling, budget_settings)
+        verdict = Verdict.WITHIN if metric.exact else Verdict.NOT_COMPARED
+        judged = _verdict(metric, profile, verdict)
+    else:
+        judged = _compare(metric, profile, measured, None, ceiling, budget_settings)
+    return _unless_unreliable(judged, metric, profile, is_stored=True)
 
 
-def _unknown(
+def _measured(
     metric: Metric, profile: ModelProfile, budget_settings: BudgetSettings
-) -> MetricVerdict | None:
-    """Judge a metric of which there is no value."""
-    if metric.key == "gflops" and unaccepted_operators(profile, budget_settings):
+) -> Fraction | MetricVerdict:
+    """Return the measured value of a metric, or the verdict that follows from its absence."""
+    if metric.counted and unaccepted_operators(profile, budget_settings):
         return _verdict(metric, profile, Verdict.UNCOUNTED)
-    if getattr(profile, metric.field) is None:
+    if (value := metric.of(profile)) is None:
         reason = profile.not_measured.get(metric.key, "it was not measured")
         return _verdict(metric, profile, Verdict.NOT_COMPARED, reason=reason, remedy="")
-    return None
+    return Fraction(value)
 
 
-def _compared(
+def _compare(
     metric: Metric,
     profile: ModelProfile,
+    measured: Fraction,
     stored: Fraction | None,
     budget: Fraction,
     budget_settings: BudgetSettings,
 ) -> MetricVerdict:
-    """Compare a value; noise only adds to a latency, so one within its budget is within it."""
-    measured = Fraction(getattr(profile, metric.field))
-    found, reason = (
-        verdict_of(metric, measured, stored, budget, budget_settings.tolerance[metric.key]),
-        "",
-    )
-    matters = found is not Verdict.WITHIN or profile.rounds == 1
-    if metric is LATENCY and profile.unreliable_reason and matters:
-        found, reason = Verdict.INCONCLUSIVE, profile.unreliable_reason
-    return _verdict(metric, profile, found, baseline=stored, budget=budget, reason=reason)
+    tolerance = budget_settings.tolerance[metric.key]
+    verdict = verdict_of(metric, measured, stored, budget, tolerance)
+    judged = _verdict(metric, profile, verdict, baseline=stored, budget=budget)
+    return _unless_unreliable(judged, metric, profile, is_stored=False)
+
+
+def _unless_unreliable(
+    judged: MetricVerdict, metric: Metric, profile: ModelProfile, *, is_stored: bool
+) -> MetricVerdict:
+    """Return a verdict, or an inconclusive one where the measurement may be mere noise.
+
+    Noise only adds to a duration, so one within its budget passes all the same, if more than one
+    call was timed; but it is not good enough to be stored.
+    """
+    reason = metric.unreliable_reason(profile)
+    passes = judged.verdict is Verdict.WITHIN and profile.rounds != 1 and not is_stored
+    if not reason or passes:
+        return judged
+    return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=reason)
 
 
 def _verdict(
-    metric: Metric,
-    profile: ModelProfile,
-    verdict: Verdict,
-    *,
-    baseline: Fraction | None = None,
-    budget: Fraction | None = None,
-    reason: str = "",
-    remedy: str = UPDATE,
+    metric: Metric, profile: ModelProfile, verdict: Verdict, **details: Any
 ) -> MetricVerdict:
-    measured = getattr(profile, metric.field)
+    value = metric.of(profile)
+    measured = None if value is None else Fraction(value)
     return MetricVerdict(
-        metric=metric.key,
-        path=None,
-        measured=None if measured is None else Fraction(measured),
-        baseline=baseline,
-        budget=budget,
-        verdict=verdict,
-        reason=reason,
-        remedy=remedy,
+        metric=metric.key, path=None, verdict=verdict, measured=measured, **details
     )

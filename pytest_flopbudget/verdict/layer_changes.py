@@ -1,4 +1,4 @@
-"""The cause of a change: which layers account for it, in the order of their share."""
+"""Layer changes: the layers that account for a changed metric, the largest growth first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.metrics import LATENCY
+from pytest_flopbudget.metrics import LATENCY, exact_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -38,7 +38,6 @@ class LayerChange:
     before: Fraction
     after: Fraction
     calls: int | None = None
-    former_path: str | None = None  # of a renamed layer
 
     @property
     def growth(self) -> Fraction:
@@ -47,8 +46,11 @@ class LayerChange:
 
 
 def changes(metric: Metric, profile: ModelProfile, baseline: Baseline) -> list[LayerChange]:
-    """List the layers whose cost changed: the largest growth first, then the largest saving."""
-    found: Iterable[LayerChange] = ()  # of memory, no layer is stored
+    """List the layers whose own cost changed: the largest growth first, then the largest saving.
+
+    Of a metric whose values do not add up, no layer is stored.
+    """
+    found: Iterable[LayerChange] = ()
     if metric.exact:
         found = _cost_changes(metric, profile, baseline)
     elif metric is LATENCY:
@@ -58,26 +60,26 @@ def changes(metric: Metric, profile: ModelProfile, baseline: Baseline) -> list[L
 
 def renamed(profile: ModelProfile, baseline: Baseline) -> dict[str, str]:
     """Match new paths with missing ones: same type, same costs, between the same neighbours."""
-    measured = [cost for cost in ("params", "flops") if getattr(profile, cost) is not None]
-    costs = [cost for cost in measured if cost in baseline.total]
+    exact = exact_metrics()
+    known = [m for m in exact if m.of(profile) is not None and m.field in baseline.total]
     now = [
-        (layer.path, (layer.type, *(getattr(layer, f"own_{cost}") for cost in costs)))
+        (layer.path, (layer.type, *(metric.own(layer) for metric in known)))
         for layer in profile.layers
-        if layer.own_params or layer.own_flops
+        if any(metric.own(layer) for metric in exact)
     ]
     before = [
-        (path, (own.type, *(own.costs.get(cost, 0) for cost in costs)))
+        (path, (own.type, *(baseline.own_of(path, metric) for metric in known)))
         for path, own in baseline.own.items()
     ]
     shared = {path for path, _ in before if path in profile}
     missing: dict[object, list[str]] = {}
     for path, place in _places(before, shared):
         missing.setdefault(place, []).append(path)
-    pairs = {}
+    former = {}
     for path, place in _places(now, shared):
         if missing.get(place):
-            pairs[path] = missing[place].pop(0)
-    return pairs
+            former[path] = missing[place].pop(0)
+    return former
 
 
 def _places(layers: Iterable[tuple[str, object]], shared: set[str]) -> Iterable[tuple[str, object]]:
@@ -97,9 +99,7 @@ def _cost_changes(
     known = _with_ancestors(baseline.own)
     moved = set(former.values())
     for layer in profile.layers:
-        own = baseline.own.get(layer.path)
-        after = getattr(layer, f"own_{metric.field}") or 0
-        before = own.costs.get(metric.field, 0) if own else 0
+        before, after = baseline.own_of(layer.path, metric), metric.own(layer) or 0
         if after == before or layer.path in former:
             continue
         kind = _direction(Fraction(after - before)) if layer.path in known else ChangeKind.NEW
@@ -113,34 +113,34 @@ def _cost_changes(
         )
     for path, own in baseline.own.items():
         if path not in profile and path not in moved:
-            lost = Fraction(own.costs.get(metric.field, 0))
+            lost = Fraction(baseline.own_of(path, metric))
             yield LayerChange(
                 kind=ChangeKind.MISSING, path=path, type=own.type, before=lost, after=Fraction(0)
             )
 
 
 def _latency_changes(profile: ModelProfile, baseline: Baseline) -> Iterable[LayerChange]:
-    """Compare the times of stored layers, without what is stored of the layers below them.
+    """Compare the times of stored layers, each less the times of the stored layers below it.
 
-    What is left of a layer that has such parts may be its own code, or parts too small to be
-    stored. As a difference of noisy times it can seem to shrink, so it counts if it grew.
+    What remains may be the layer's own code, or layers too small to be stored. As a difference of
+    noisy times it can seem to shrink, so it is a change only if it grew.
     """
     environment = profile.environment
     entry = baseline.latency.get(environment.key) if environment else None
     if entry is None or not entry.layers:
         return
     before = {path: Fraction(str(ms)) for path, ms in entry.layers.items()}
-    before = {"": entry.figure(LATENCY) or Fraction(0), **before}
+    before = {"": entry.stored(LATENCY) or Fraction(0), **before}
     layers = {path: profile[path] for path in before if path in profile}
     # What a fused operator computes has no time of its own, so nobody knows.
     after = {
         p: Fraction(layer.latency_ms) for p, layer in layers.items() if layer.latency_ms is not None
     }
-    parts = _parts(before)
+    below = _nearest_below(before)
     for path in after:
         layer = layers[path]
-        was, now = (_without(times, path, parts.get(path, ())) for times in (before, after))
-        if path in parts and now <= was:
+        was, now = (_without(times, path, below.get(path, ())) for times in (before, after))
+        if path in below and now <= was:
             continue
         yield LayerChange(
             kind=_direction(now - was),
@@ -152,21 +152,21 @@ def _latency_changes(profile: ModelProfile, baseline: Baseline) -> Iterable[Laye
         )
 
 
-def _parts(paths: Collection[str]) -> dict[str, list[str]]:
-    """Assign each path to the nearest one above it."""
-    parts: dict[str, list[str]] = {}
+def _nearest_below(paths: Collection[str]) -> dict[str, list[str]]:
+    """Return for each path those for which it is the nearest one above."""
+    below: dict[str, list[str]] = {}
     for path in paths:
         if path:
             above = path.rpartition(".")[0]
             while above not in paths:
                 above = above.rpartition(".")[0]
-            parts.setdefault(above, []).append(path)
-    return parts
+            below.setdefault(above, []).append(path)
+    return below
 
 
-def _without(times: Mapping[str, Fraction], path: str, parts: Iterable[str]) -> Fraction:
-    """Take the times of the parts from that of a layer; noise may leave less than nothing."""
-    return max(times[path] - sum(times.get(part, 0) for part in parts), Fraction(0))
+def _without(times: Mapping[str, Fraction], path: str, below: Iterable[str]) -> Fraction:
+    """Subtract the times of layers from that of another; noise may leave less than nothing."""
+    return max(times[path] - sum(times.get(one, 0) for one in below), Fraction(0))
 
 
 def _with_ancestors(paths: Iterable[str]) -> set[str]:

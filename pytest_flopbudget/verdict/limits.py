@@ -1,13 +1,14 @@
-"""What a measured value is compared with, or the reason why it cannot be compared."""
+"""Limits: the largest value of a metric that passes, from the baseline and from ceilings."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import differences
 from pytest_flopbudget.errors import BaselineError
-from pytest_flopbudget.metrics import LATENCY
+from pytest_flopbudget.metrics import GFLOPS, LATENCY
 from pytest_flopbudget.verdict.verdict import UPDATE
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.model_profile import ModelProfile, Uncounted
     from pytest_flopbudget.settings.budget import BudgetSettings
 
-NO_ENTRY = "no entry for this environment"
+
+@dataclass(frozen=True)
+class NotComparable:
+    """The reason why a baseline has no value to compare a metric with."""
+
+    reason: str
+    remedy: str = UPDATE  # the options of pytest that store a value
 
 
 def check_same(profile: ModelProfile, baseline: Baseline) -> None:
@@ -34,53 +41,50 @@ def check_same(profile: ModelProfile, baseline: Baseline) -> None:
 
 
 def unaccepted_operators(profile: ModelProfile, budget_settings: BudgetSettings) -> list[Uncounted]:
-    """List the uncounted operators that the team has not agreed to ignore."""
+    """Return the uncounted operators that the team has not agreed to ignore."""
     return [u for u in profile.uncounted if u.operator not in budget_settings.ignore_ops]
 
 
 def stored_value(
     metric: Metric, profile: ModelProfile, baseline: Baseline | None
 ) -> Fraction | None:
-    """Find what the baseline says of a metric, in base units, whether or not it is comparable."""
+    """Return what the baseline has of a metric, in base units, even if it is not comparable."""
     if baseline is None:
         return None
     if metric.exact:
         value = baseline.total.get(metric.field)
         return None if value is None else Fraction(value)
     entry = baseline.latency.get(profile.environment.key) if profile.environment else None
-    return None if entry is None else entry.figure(metric)
+    return None if entry is None else entry.stored(metric)
 
 
-def comparable(
+def comparable_value(
     metric: Metric, profile: ModelProfile, baseline: Baseline | None
-) -> tuple[Fraction | None, str]:
-    """Find the value to compare with, or the reason why there is none."""
+) -> Fraction | NotComparable:
+    """Return the value that a metric is compared with, in base units, or why there is none."""
     if baseline is None:
-        return None, "no baseline"
+        return NotComparable("no baseline")
     if metric.exact:
-        return stored_value(metric, profile, baseline), "not in the baseline"
+        value = stored_value(metric, profile, baseline)
+        return NotComparable("not in the baseline") if value is None else value
     return comparable_in(profile.environment, metric, baseline)
 
 
 def comparable_in(
     environment: Environment | None, metric: Metric, baseline: Baseline
-) -> tuple[Fraction | None, str]:
-    """Find the latency or memory that an environment is compared with, or why not."""
+) -> Fraction | NotComparable:
+    """Return the stored value of a noisy metric that holds in an environment, or why none does."""
     entry = None if environment is None else baseline.latency.get(environment.key)
     if environment is None or entry is None:
-        return None, NO_ENTRY
-    if entry.figure(metric) is None:
-        return None, f"no {metric.label} in the entry of this environment"
+        return NotComparable("no entry for this environment", adding(metric))
+    value = entry.stored(metric)
+    if value is None:
+        return NotComparable(f"no {metric.label} in the entry of this environment")
     if entry.torch != environment.torch:
-        return None, f"measured with torch {entry.torch}, this is {environment.torch}"
-    if entry.flops is not None and entry.flops != baseline.total.get("flops", entry.flops):
-        return None, "measured before the last accepted change"
-    return entry.figure(metric), ""
-
-
-def update_options_for(metric: Metric, reason: str) -> str:
-    """Return the options of pytest that make a metric comparable, or that accept its value."""
-    return adding(metric) if reason == NO_ENTRY else UPDATE
+        return NotComparable(f"measured with torch {entry.torch}, this is {environment.torch}")
+    if entry.flops is not None and entry.flops != baseline.total.get(GFLOPS.field, entry.flops):
+        return NotComparable("measured before the last accepted change")
+    return value
 
 
 def adding(metric: Metric) -> str:
@@ -88,19 +92,17 @@ def adding(metric: Metric) -> str:
     return f"{UPDATE} --flop-budget-metrics {metric.key}"
 
 
-def upper_limits(
-    metric: Metric, stored: Fraction | None, budget_settings: BudgetSettings
-) -> list[Fraction]:
-    """List what binds a metric, in base units: the grown baseline and the ceiling of the marker."""
-    grown = None if stored is None else stored * (1 + budget_settings.tolerance[metric.key])
-    return [
-        limit for limit in (grown, budget_settings.ceilings.get(metric.key)) if limit is not None
-    ]
+def upper_limit(metric: Metric, stored: Fraction, budget_settings: BudgetSettings) -> Fraction:
+    """Return the largest value that passes: the baseline grown, or the ceiling if it is smaller."""
+    grown = stored * (1 + budget_settings.tolerance[metric.key])
+    return min(grown, budget_settings.ceilings.get(metric.key, grown))
 
 
 def latency_budget(
     environment: Environment, baseline: Baseline | None, budget_settings: BudgetSettings
 ) -> Fraction | None:
-    """Find the largest latency, in milliseconds, that passes in an environment, if there is one."""
-    stored = None if baseline is None else comparable_in(environment, LATENCY, baseline)[0]
-    return min(upper_limits(LATENCY, stored, budget_settings), default=None)
+    """Return the largest latency that passes in an environment, in ms, if anything limits it."""
+    stored = None if baseline is None else comparable_in(environment, LATENCY, baseline)
+    if isinstance(stored, Fraction):
+        return upper_limit(LATENCY, stored, budget_settings)
+    return budget_settings.ceilings.get(LATENCY.key)

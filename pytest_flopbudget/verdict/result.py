@@ -1,4 +1,4 @@
-"""What came of the budgets of one test, as it travels from worker to report, and of a run."""
+"""The results of one test: a record for each of its budgets, sent from worker to controller."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import cached_property
 
 from pytest_flopbudget.baseline.location import TestId, title_of
 from pytest_flopbudget.baseline.record import Baseline
+from pytest_flopbudget.baseline.update import ignored_operators
+from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.profile.model_profile import ModelProfile
 from pytest_flopbudget.settings.budget import BudgetSettings
 from pytest_flopbudget.verdict.verdict import UPDATE, Judgement
@@ -15,13 +17,13 @@ from pytest_flopbudget.verdict.verdict import UPDATE, Judgement
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateCommand:
-    """How a user accepts what a test measured, in the terms in which this run was started."""
+    """The command that accepts what a test measured, with the options that this run was given."""
 
     target: str  # the node id, relative to where pytest was started
     options: tuple[str, ...] = ()  # of the command line that concern an update
 
     def command(self, remedy: str = UPDATE) -> str:
-        """Write what is to be typed, quoted for the shell."""
+        """Return what is to be typed, quoted for the shell."""
         named = {option.partition("=")[0] for option in remedy.split()}
         options = [shlex.quote(o) for o in self.options if o.partition("=")[0] not in named]
         return " ".join(["pytest", remedy, *options, shlex.quote(self.target)])
@@ -29,7 +31,7 @@ class UpdateCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The outcome of one call of the fixture."""
+    """The result of one call of the fixture: what was measured, and its judgement."""
 
     test: str  # the node id
     name: str | None  # of a budget made with `named`
@@ -43,7 +45,7 @@ class Result:
 
     @property
     def title(self) -> str:
-        """The test, and the part of it that `named` names."""
+        """The test, with the name that `named` gave to the budget."""
         return title_of(self.test, self.name)
 
     @property
@@ -53,9 +55,18 @@ class Result:
 
     @cached_property
     def ignored(self) -> tuple[str, ...]:
-        """The operators that ran uncounted, as the team agreed."""
-        ran = {uncounted.operator for uncounted in self.profile.uncounted}
-        return tuple(sorted(ran & set(self.budget_settings.ignore_ops)))
+        """The operators that ran uncounted, as the team agreed, each once."""
+        return ignored_operators(self.profile, self.budget_settings)
+
+    def line_in(self, baseline: Baseline) -> int | None:
+        """Return the line of a baseline file that the gravest failing verdict refers to."""
+        verdict = self.judgement.failing[0]
+        metric = METRICS[verdict.metric]
+        if verdict.path is not None:
+            return baseline.line("own", verdict.path)
+        if not metric.exact and self.profile.environment is not None:
+            return baseline.line("latency", self.profile.environment.key, metric.stored)
+        return baseline.line("total", metric.stored)
 
     @property
     def test_file(self) -> str:

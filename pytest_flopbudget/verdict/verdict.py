@@ -1,4 +1,4 @@
-"""Verdicts: one word on each metric of a budget, and the gravest of them on the budget."""
+"""Verdicts: one for each metric of a budget and of its layers, and the gravest for the budget."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """One word on one metric or budget, the gravest first."""
+    """The verdict on one metric or one budget, the gravest first."""
 
     UNCOUNTED = "uncounted"
     EXCEEDED = "exceeded"
@@ -39,11 +39,10 @@ class MetricVerdict:
 
     metric: str
     path: str | None  # of the layer, `None` for the whole model
-    own: bool = False  # the layer's own cost is judged, not its total
-    measured: Fraction | None
-    baseline: Fraction | None
-    budget: Fraction | None
     verdict: Verdict
+    measured: Fraction | None
+    baseline: Fraction | None = None
+    budget: Fraction | None = None
     reason: str = ""
     remedy: str = UPDATE  # the options of pytest that accept what was measured, if any do
 
@@ -72,16 +71,20 @@ class Judgement:
         return tuple(sorted(found, key=lambda v: (order.index(v.verdict), v.path is not None)))
 
     def fails_by(self, verdict: MetricVerdict) -> bool:
-        """Tell whether one verdict fails the test."""
+        """Return whether one verdict fails the test."""
         return verdict.verdict in FAILING or verdict.verdict.value in self.fail_on
 
 
 def verdict_of(
-    metric: Metric, measured: Fraction, stored: Fraction | None, budget: Fraction, slack: Fraction
+    metric: Metric,
+    measured: Fraction,
+    baseline: Fraction | None,
+    budget: Fraction,
+    tolerance: Fraction,
 ) -> Verdict:
-    """Judge one value: `budget` is the most that passes, `slack` the tolerance."""
+    """Judge one value: `budget` is the largest that passes."""
     if measured > budget:
         return Verdict.EXCEEDED
-    if stored is not None and measured < stored * (1 if metric.exact else 1 - slack):
+    if baseline is not None and measured < baseline * (1 if metric.exact else 1 - tolerance):
         return Verdict.IMPROVED
     return Verdict.WITHIN

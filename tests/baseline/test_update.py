@@ -1,7 +1,6 @@
 """What `--update-budgets` makes of a baseline: a pure function of the old one and a profile."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flopbudget.baseline.record import Baseline, LatencyEntry
+from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry
 from pytest_flopbudget.baseline.update import UpdateKind, update_kind, updated
 from pytest_flopbudget.baseline.writer import text_of
 from pytest_flopbudget.profile.model_profile import ModelProfile
@@ -182,7 +181,7 @@ def test_only_what_was_measured_is_stored() -> None:
 @pytest.mark.parametrize(("metrics", "expected"), [(EXACT, 100.0), (("latency",), 200.0)])
 def test_latency_is_updated_only_if_asked_for(metrics: tuple[str, ...], expected: float) -> None:
     new = update(with_entry(100.0), timed(latency_ms=200.0), budget_settings(*metrics))
-    assert new.latency[KEY].times == {"total_ms": expected}
+    assert new.latency[KEY].figures == {"latency_ms": expected}
 
 
 def test_an_update_of_latency_alone_keeps_the_costs() -> None:
@@ -284,7 +283,7 @@ def test_an_entry_is_refreshed_if_it_moved_by_more_than_a_third_of_its_tolerance
     share = Fraction(tolerance.removesuffix("%")) / 100
     agreed = budget_settings("latency").with_tolerance({"latency": share})
     new = update(with_entry(old), timed(latency_ms=measured), agreed)
-    assert new.latency[KEY].times["total_ms"] == (measured if refreshed else old)
+    assert new.latency[KEY].figures["latency_ms"] == (measured if refreshed else old)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +297,7 @@ def test_an_entry_is_refreshed_if_it_moved_by_more_than_a_third_of_its_tolerance
     ],
 )
 def test_an_entry_of_another_torch_or_count_is_refreshed(
-    stored: LatencyEntry, refreshed: bool
+    stored: EnvironmentEntry, refreshed: bool
 ) -> None:
     new = update(baseline(latency={KEY: stored}), timed(latency_ms=101.0))
     assert new.latency[KEY] == (entry(101.0) if refreshed else stored)
@@ -359,8 +358,7 @@ def test_times_are_rounded_as_the_file_rounds_them() -> None:
 
 def test_training_times_are_stored() -> None:
     new = update(None, timed(forward_latency_ms=30.0, backward_latency_ms=70.0, mode="training"))
-    times = {"total_ms": 100.0, "forward_ms": 30.0, "backward_ms": 70.0}
-    assert new.latency[KEY] == replace(entry(), times=times)
+    assert new.latency[KEY] == entry(100.0, forward_latency_ms=30.0, backward_latency_ms=70.0)
 
 
 def test_what_was_not_timed_keeps_its_entry() -> None:
@@ -387,7 +385,7 @@ def test_memory_stands_beside_latency() -> None:
 
 def test_memory_may_stand_alone() -> None:
     new = update(None, weighed(1_000_001), WEIGHED)
-    assert new.latency[KEY] == replace(entry(), times={}, memory_bytes=1_000_001)
+    assert new.latency[KEY] == entry(None, memory_bytes=1_000_001)
     assert as_read(new) == new
 
 
@@ -425,8 +423,8 @@ def test_latency_and_memory_are_refreshed_each_by_its_tolerance(
 
 def test_what_was_not_measured_keeps_its_figure() -> None:
     old = with_entry(100.0, memory_bytes=600, layers={"stem": 30.0})
-    assert update(old, weighed(900), WEIGHED).latency[KEY] == replace(
-        old.latency[KEY], memory_bytes=900
+    assert update(old, weighed(900), WEIGHED).latency[KEY] == entry(
+        100.0, memory_bytes=900, layers={"stem": 30.0}
     )
     assert update(old, timed(latency_ms=200.0), budget_settings("latency")).latency[KEY] == entry(
         200.0, memory_bytes=600
@@ -438,7 +436,7 @@ def test_a_figure_of_another_torch_or_count_does_not_stand_beside_a_new_one(
     before: dict[str, Any],
 ) -> None:
     old = with_entry(100.0, memory_bytes=600, **before)
-    alone = replace(entry(), times={}, memory_bytes=600)
+    alone = entry(None, memory_bytes=600)
     assert update(old, weighed(600), WEIGHED).latency[KEY] == alone
 
 

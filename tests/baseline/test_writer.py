@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given
 
 from pytest_flopbudget.baseline.reader import parse
-from pytest_flopbudget.baseline.record import COSTS, Baseline, LatencyEntry, OwnCost
-from pytest_flopbudget.baseline.writer import milliseconds, text_of
+from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry, OwnCost
+from pytest_flopbudget.baseline.writer import stored_text, text_of
+from pytest_flopbudget.metrics import LATENCY, METRICS, figures_of
 from tests.strategies import MAX_COUNT, TRICKY, baseline, baselines, entry, with_entry
 
 EXAMPLE = """\
@@ -48,8 +49,8 @@ def one_layer(path: str, params: int = 1, flops: int = 0, kind: str = "Linear") 
 def test_the_example_of_the_contract_is_written_exactly() -> None:
     flops = 15_788_441_600  # of YOLOv5s at 640 x 640, as the model's test counts them
     key = "cpu, Intel Xeon 6960P, 2 cores, 1 thread, float32"
-    timing = LatencyEntry(
-        torch="2.13", flops=flops, times={"total_ms": 812.4}, layers={"model.0": 31.2}
+    timing = EnvironmentEntry(
+        torch="2.13", flops=flops, figures={"latency_ms": 812.4}, layers={"model.0": 31.2}
     )
     record = Baseline(
         test="tests/test_detector.py::test_detector",
@@ -66,8 +67,8 @@ def test_the_example_of_the_contract_is_written_exactly() -> None:
 
 def test_training_figures_stand_beside_the_total() -> None:
     costs = {"params": 3, "flops": 30, "forward_flops": 10, "backward_flops": 20}
-    times = {"total_ms": 3.0, "forward_ms": 1.0, "backward_ms": 2.0}
-    timing = LatencyEntry(torch="2.13", flops=30, times=times)
+    times = {"latency_ms": 3.0, "forward_latency_ms": 1.0, "backward_latency_ms": 2.0}
+    timing = EnvironmentEntry(torch="2.13", flops=30, figures=times)
     own = {"fc": OwnCost(type="Linear", costs=costs)}
     record = replace(baseline({}, total=costs, own=own), mode="training", latency={"cpu": timing})
     figures = (
@@ -98,7 +99,7 @@ def test_training_figures_stand_beside_the_total() -> None:
     ],
 )
 def test_memory_is_written_to_the_byte(count: int, written: str) -> None:
-    alone = LatencyEntry(torch="2.13", flops=30, times={}, memory_bytes=count)
+    alone = EnvironmentEntry(torch="2.13", flops=30, figures={"memory_bytes": count})
     assert lines_of(baseline({}, latency={"cpu": alone}))[9:] == [
         "latency:",
         "  cpu:",
@@ -180,7 +181,7 @@ def test_gflops_are_written_with_every_digit_and_no_exponent(flops: int, written
     ],
 )
 def test_times_are_written_with_four_digits_and_no_exponent(time_ms: float, written: str) -> None:
-    assert milliseconds(time_ms) == written
+    assert stored_text(LATENCY, time_ms) == written
 
 
 @pytest.mark.parametrize("path", TRICKY)
@@ -280,8 +281,9 @@ def test_nothing_in_the_text_tells_the_time() -> None:
     assert not re.search(r"\b20\d\d\b|\d:\d\d", text_of(with_entry()))
 
 
-def test_every_cost_has_a_key_of_its_own() -> None:
-    assert len({stored for stored, _ in COSTS.values()}) == len(COSTS)
+def test_every_figure_has_a_key_of_its_own() -> None:
+    figures = figures_of(METRICS.values())
+    assert len({figure.stored for figure in figures}) == len(figures)
 
 
 def test_entries_are_written_in_their_order() -> None:
@@ -290,8 +292,8 @@ def test_entries_are_written_in_their_order() -> None:
 
 
 def test_equal_records_give_equal_bytes() -> None:
-    times = {"total_ms": 3.0, "forward_ms": 1.0, "backward_ms": 2.0}
-    one = LatencyEntry(torch="2.13", flops=None, times=times)
-    other = LatencyEntry(torch="2.13", flops=None, times=dict(reversed(times.items())))
+    times = {"latency_ms": 3.0, "forward_latency_ms": 1.0, "backward_latency_ms": 2.0}
+    one = EnvironmentEntry(torch="2.13", flops=None, figures=times)
+    other = EnvironmentEntry(torch="2.13", flops=None, figures=dict(reversed(times.items())))
     assert one == other
     assert text_of(baseline(latency={"cpu": one})) == text_of(baseline(latency={"cpu": other}))

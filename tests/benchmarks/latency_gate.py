@@ -244,7 +244,7 @@ def statistics(sample: list[float]) -> dict[str, float]:
 
 def stored_ms(baseline: Baseline) -> float:
     (entry,) = baseline.latency.values()
-    return entry.times["total_ms"]
+    return entry.figures["latency_ms"]
 
 
 def compared_with_others(row: dict[str, Any], stored: dict[str, float]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from pytest_flopbudget.base_commit.comparison import Base
+from pytest_flopbudget.base_commit.comparison import BaseComparison
 from pytest_flopbudget.report.json import json_text
 from tests.github.runner import ROOT, Runner
 from tests.report.test_base_diff import raised
@@ -123,7 +123,9 @@ def github(tmp_path: Path) -> GitHub:
 
 
 def test_what_a_reviewer_reads(github: GitHub) -> None:
-    base = Base(ref="HEAD^1", commit=SHA, increases=(raised("net", 16 * 10**9, 1653 * 10**7),))
+    base = BaseComparison(
+        ref="HEAD^1", commit=SHA, increases=(raised("net", 16 * 10**9, 1653 * 10**7),)
+    )
     found = [
         result(profile(), baseline(), test="tests/test_net.py::test_same"),
         result(profile(GROWN), baseline(), test="tests/test_net.py::test_grown[a-1]"),
@@ -271,7 +273,9 @@ def test_names_are_plain_characters(github: GitHub, name: str) -> None:
 def test_300_budgets_fit(github: GitHub) -> None:
     test = f"a.py::test_{'x' * 200}"
     found = [result(profile(GROWN), baseline(), test=f"{test}_{i}") for i in range(300)]
-    base = Base(ref="a", commit=SHA, increases=tuple(raised(f"{i}", 1, 2) for i in range(300)))
+    base = BaseComparison(
+        ref="a", commit=SHA, increases=tuple(raised(f"{i}", 1, 2) for i in range(300))
+    )
     github.artifact = packed(json_text(run(*found, base=base)))
     body = github.body()
     assert len(body.encode()) < 65_536

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from pytest_flopbudget.base_commit.comparison import Base
+from pytest_flopbudget.base_commit.comparison import BaseComparison
 from pytest_flopbudget.base_commit.increases import Increase, IncreaseKind
 from pytest_flopbudget.report.base_diff import increase_lines
 
@@ -17,7 +17,9 @@ def raised(name: str, before: int, after: int, metric: str = "gflops", **more: o
 
 
 def lines(*changes: Increase, errors: tuple[str, ...] = ()) -> list[str]:
-    return list(increase_lines(Base(ref="main", commit=COMMIT, increases=changes, errors=errors)))
+    return list(
+        increase_lines(BaseComparison(ref="main", commit=COMMIT, increases=changes, errors=errors))
+    )
 
 
 def test_the_largest_growth_is_first() -> None:
@@ -69,7 +71,7 @@ def test_of_many_only_the_largest_are_named() -> None:
 def test_nothing_raised_and_nothing_compared() -> None:
     assert lines() == ["against `main` (0123456789): raises no budget"]
     assert lines(errors=("b.yaml:1: bad",))[1:] == ["  not compared: b.yaml:1: bad"]
-    absent = Base(ref="ma\nin", errors=("the commit is not here\n\nhint: fetch it",))
+    absent = BaseComparison(ref="ma\nin", errors=("the commit is not here\n\nhint: fetch it",))
     assert list(increase_lines(absent)) == [
         r"against `ma\nin`: not compared: the commit is not here - hint: fetch it"
     ]

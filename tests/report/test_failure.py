@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, PARAMS, Metric
 from pytest_flopbudget.report.failure import failure_lines
-from pytest_flopbudget.report.sentences import format_pair, sentence
+from pytest_flopbudget.report.sentences import sentence
 from pytest_flopbudget.verdict.result import Result
 from tests.report.invariants import assert_is_table, assert_reads_well
 from tests.strategies import (
@@ -313,13 +313,13 @@ def test_two_values_are_told_apart(
     if texts == ("10.00", "10.00"):
         texts = ("9.999", "10")
     values = [None if value is None else Fraction(value) for value in (one, other)]
-    assert format_pair(metric, values[0], values[1]) == texts
+    assert metric.format_pair(values[0], values[1]) == texts
 
 
 @given(one=counts(), other=counts(), metric=st.sampled_from([PARAMS, GFLOPS]))
 def test_different_counts_never_look_alike(one: int, other: int, metric: Metric) -> None:
     assume(one != other)
-    texts = format_pair(metric, Fraction(one), Fraction(other))
+    texts = metric.format_pair(Fraction(one), Fraction(other))
     assert texts[0] != texts[1]
 
 

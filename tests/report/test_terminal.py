@@ -8,7 +8,8 @@ import pytest
 from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.baseline.update import UpdateKind
 from pytest_flopbudget.report.run_summary import outcome_lines, stale_lines
-from pytest_flopbudget.report.terminal import budget_lines, change_lines, table_lines
+from pytest_flopbudget.report.terminal import budget_lines, table_lines
+from pytest_flopbudget.report.update_summary import change_lines
 from pytest_flopbudget.verdict.result import Result
 from tests.report.invariants import assert_is_table
 from tests.strategies import (
@@ -191,7 +192,7 @@ def test_an_update_says_what_it_did(done: list[UpdateKind], lines: list[str]) ->
     assert list(change_lines([(GROWN, change) for change in done], [])) == lines
 
 
-def test_a_raise_of_layers_alone_is_said() -> None:
+def test_layers_that_grew_at_the_same_total_are_named() -> None:
     moved = {**NET, "stem": ("Conv2d", 101, 10_000_000), "head": ("Linear", 699, 70_000_000)}
     (_, line) = change_lines([(result(profile(moved), baseline()), UpdateKind.RAISED)], [])
     assert line == f"  raised {FILE}: `stem` params +1"

@@ -1,4 +1,4 @@
-"""What GitHub Actions shows of a run: annotations in the diff, and the summary of the step."""
+"""Annotations of GitHub Actions: messages at lines of files, shown in the diff."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_flopbudget.baseline.reader import read
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.escaping import shortened
-from pytest_flopbudget.report.base_diff import VERBS, increase_text, largest_first, short_name
-from pytest_flopbudget.report.failure import baseline_line
+from pytest_flopbudget.report.base_diff import (
+    VERB_PHRASES,
+    increase_text,
+    largest_first,
+    short_name,
+)
 from pytest_flopbudget.report.github.workflow_commands import command
 from pytest_flopbudget.report.ordering import worst_first
 from pytest_flopbudget.report.sentences import hint, sentence
+from pytest_flopbudget.text_table import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_flopbudget.base_commit.comparison import Base
+    from pytest_flopbudget.base_commit.comparison import BaseComparison
     from pytest_flopbudget.report.run import Run
     from pytest_flopbudget.verdict.result import Result, Unjudged
 
@@ -37,7 +42,7 @@ class Annotation(NamedTuple):
 
 
 def annotation_lines(run: Run, *, failures: bool = True) -> Iterator[str]:
-    """Write the commands that put the worst into the diff.
+    """Yield the workflow commands that annotate what failed, the worst first, and what was raised.
 
     `failures` is `False` where another plugin annotates failing tests already.
     """
@@ -48,7 +53,7 @@ def annotation_lines(run: Run, *, failures: bool = True) -> Iterator[str]:
         errors += [_failure(result, run) for result in worst_first(failing)]
         yield from _commands("error", errors, "more budgets failed")
     if run.base is not None:
-        yield from _commands("warning", _raises(run.base, run), "more budgets are raised")
+        yield from _commands("warning", _increases(run.base, run), "more budgets are raised")
 
 
 def _commands(level: str, found: list[Annotation], more: str) -> Iterator[str]:
@@ -69,7 +74,7 @@ def _failure(result: Result, run: Run) -> Annotation:
     file = run.settings.directory / result.path
     with suppress(BaselineError):  # the lines of a file do not travel with what a worker read
         if (baseline := read(file, result.file)) is not None:
-            return Annotation(title, message, file, baseline_line(result, baseline))
+            return Annotation(title, message, file, result.line_in(baseline))
     return Annotation(title, message, file, None)
 
 
@@ -78,32 +83,33 @@ def _error(one: Unjudged, run: Run) -> Annotation:
 
 
 def _place(test: str, run: Run) -> tuple[Path, int | None]:
-    """Find the file and line of a test."""
+    """Return the file and line of a test."""
     file, line = run.places.get(test, (test.partition("::")[0], None))
     return run.settings.root / file, line
 
 
-def _raises(base: Base, run: Run) -> list[Annotation]:
+def _increases(base: BaseComparison, run: Run) -> list[Annotation]:
     """Make one annotation per budget, on the first line that allows more."""
     by_file: dict[str, list[str]] = {}
     lines: dict[str, int | None] = {}
-    for change in largest_first(base.increases):
-        lines.setdefault(change.file, change.line)
-        said = f"{VERBS[change.kind]} {short_name(change.file)} {increase_text(change)}".strip()
-        by_file.setdefault(change.file, []).append(said)
+    for increase in largest_first(base.increases):
+        lines.setdefault(increase.file, increase.line)
+        subject = f"{VERB_PHRASES[increase.kind]} {short_name(increase.file)}"
+        message = f"{subject} {increase_text(increase)}".strip()
+        by_file.setdefault(increase.file, []).append(message)
     return [
         Annotation(
-            f"flop budget: {len(said)} change{'s' * (len(said) > 1)} against {base.ref}",
-            "\n".join(said),
+            f"flop budget: {counted(len(messages), 'change')} against {base.ref}",
+            "\n".join(messages),
             run.settings.directory / file,
             lines[file],
         )
-        for file, said in by_file.items()
+        for file, messages in by_file.items()
     ]
 
 
 def _in_workspace(file: Path) -> str | None:
-    """Name a file relative to the checkout, as annotations must; none outside of it."""
+    """Return a file relative to the checkout, as annotations need it; `None` if it is outside."""
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or ".").resolve()
     try:
         return file.resolve().relative_to(workspace).as_posix()

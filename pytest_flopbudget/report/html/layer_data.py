@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.metrics import LATENCY, METRICS
+from pytest_flopbudget.metrics import LATENCY, METRICS, exact_metrics
 from pytest_flopbudget.profile.model_profile import LayerProfile
 from pytest_flopbudget.profile.shapes import shape_text
 from pytest_flopbudget.verdict.layer_changes import ChangeKind, changes, renamed
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from pytest_flopbudget.verdict.result import Result
 
 
-class Texts:
-    """Texts by number, each once."""
+class NumberedTexts:
+    """Numbers for texts: the same for a text each time, from 0."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -34,7 +33,7 @@ class Texts:
         return self._numbers.setdefault(text, len(self._numbers))
 
 
-def layer_columns(result: Result, texts: Texts) -> dict[str, Any]:
+def layer_columns(result: Result, texts: NumberedTexts) -> dict[str, Any]:
     """Return a column for each property of the layers, those of the baseline that are gone last.
 
     `parent` is the place of the layer around one, which comes before it; -1 has none. `state` and
@@ -117,12 +116,11 @@ def _parents(paths: Sequence[str]) -> Iterator[int]:
 
 def _costs(metric: Metric, layers: Sequence[LayerProfile]) -> dict[str, Any]:
     """Return the own costs of the layers, which add up, or what they are in all, like a peak."""
-    adds_up = f"own_{metric.field}" in {field.name for field in fields(LayerProfile)}
-    field = f"own_{metric.field}" if adds_up else metric.field
-    values = [getattr(layer, field) for layer in layers]
+    value_of = metric.own if metric.adds_up else metric.of
+    values = [value_of(layer) for layer in layers]
     if all(value is None for value in values):
         return {}
-    return {"own" if adds_up else "total": values}
+    return {"own" if metric.adds_up else "total": values}
 
 
 def _exact_changes(result: Result) -> dict[str, list[LayerChange]]:
@@ -131,9 +129,9 @@ def _exact_changes(result: Result) -> dict[str, list[LayerChange]]:
     if baseline is None:
         return {}
     return {
-        key: changes(metric, profile, baseline)
-        for key, metric in METRICS.items()
-        if metric.field in baseline.total and getattr(profile, metric.field) is not None
+        metric.key: changes(metric, profile, baseline)
+        for metric in exact_metrics()
+        if metric.field in baseline.total and metric.of(profile) is not None
     }
 
 

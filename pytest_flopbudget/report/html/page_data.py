@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_flopbudget.baseline.location import title_of
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
-from pytest_flopbudget.report.html.layer_data import Texts, layer_columns, shapes_text
+from pytest_flopbudget.report.html.layer_data import NumberedTexts, layer_columns, shapes_text
 from pytest_flopbudget.report.json import environment
 from pytest_flopbudget.report.run_summary import header_lines
-from pytest_flopbudget.report.sentences import format_pair, hint, sentence
+from pytest_flopbudget.report.sentences import hint, sentence
 from pytest_flopbudget.text_table import counted
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def page_data(run: Run) -> dict[str, Any]:
 
     Texts that come back in many layers stand once in `texts`, and layers refer to them by number.
     """
-    texts = Texts()
+    texts = NumberedTexts()
     budgets = [_budget(result, texts) for result in run.results]
     return {
         "settings": [line.removeprefix("flop-budget: ") for line in header_lines(run.settings)],
@@ -59,7 +59,7 @@ def _error(one: Unjudged) -> dict[str, str]:
     return {"title": title or file, "testFile": file, "error": one.error}
 
 
-def _budget(result: Result, texts: Texts) -> dict[str, Any]:
+def _budget(result: Result, texts: NumberedTexts) -> dict[str, Any]:
     judgement = result.judgement
     failed = bool(judgement.failing)
     return {
@@ -92,18 +92,15 @@ def _budget(result: Result, texts: Texts) -> dict[str, Any]:
 def _verdict(verdict: MetricVerdict, result: Result) -> dict[str, Any]:
     """Write the figures of one metric as the terminal does."""
     metric = METRICS[verdict.metric]
-    measured, budget = format_pair(metric, verdict.measured, verdict.budget)
-    change = None
-    if verdict.measured is not None and verdict.baseline is not None:
-        change = change_text(verdict.measured, verdict.baseline)
+    measured, budget = metric.format_pair(verdict.measured, verdict.budget)
     return {
         "verdict": verdict.verdict.text,
         "failed": result.judgement.fails_by(verdict),
         "reason": verdict.reason,
         "measured": measured,
         "budget": budget,
-        "baseline": format_pair(metric, verdict.baseline, verdict.measured)[0],
-        "change": change,
+        "baseline": metric.format_pair(verdict.baseline, verdict.measured)[0],
+        "change": change_text(verdict.measured, verdict.baseline) or None,
         "used": float(verdict.measured / verdict.budget)
         if verdict.measured is not None and verdict.budget
         else None,
@@ -124,7 +121,7 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield "engine", profile.engine + (f" ({profile.counter})" if profile.counter else "")
     if profile.counted_on:
         yield "counted on", f"{profile.counted_on} tensors"
-    yield from _ways(profile)
+    yield from _phases(profile)
     if profile.data_dependent:
         yield "data dependent", "the values of tensors decided what ran or what it costs"
     if profile.environment:
@@ -142,12 +139,12 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield "baseline", result.file if result.baseline is not None else f"none: {result.file}"
 
 
-def _ways(profile: ModelProfile) -> Iterator[tuple[str, str]]:
-    """Tell forward from backward, where both ran."""
+def _phases(profile: ModelProfile) -> Iterator[tuple[str, str]]:
+    """Yield what forward and backward cost, of each metric that tells them apart."""
     for metric in METRICS.values():
-        forward = getattr(profile, f"forward_{metric.field}", None)
-        backward = getattr(profile, f"backward_{metric.field}", None)
-        if forward is not None and backward is not None:
-            decimals = metric.decimals_for(max(forward, backward))
-            ways = (metric.text(value, decimals) for value in (forward, backward))
-            yield metric.heading, "{} forward, {} backward".format(*ways)
+        values = [phase.of(profile) for phase in metric.phases]
+        known = [value for value in values if value is not None]
+        if known and known == values:
+            texts = (metric.text(value, metric.decimals_for(max(known))) for value in known)
+            parts = zip(texts, metric.phases, strict=True)
+            yield metric.heading, ", ".join(f"{text} {phase.label}" for text, phase in parts)

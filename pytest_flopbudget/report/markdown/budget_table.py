@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.report.markdown.syntax import code, table
-from pytest_flopbudget.report.ordering import earlier
-from pytest_flopbudget.report.sentences import format_pair
+from pytest_flopbudget.report.ordering import value_before
 from pytest_flopbudget.text_table import counted
 from pytest_flopbudget.verdict.verdict import Verdict
 
@@ -33,34 +32,34 @@ def budget_table(results: Sequence[Result], room: int) -> str:
     lines = table([head, *rows], "ll" + "r" * len(metrics))
     shown = _count_fitting(lines[2:], room - AROUND)
     rest = Counter(result.judgement.verdict.text for result in results[shown:])
-    more = ", ".join(f"{number} {word}" for word, number in rest.items())
-    said = [f"\n... and {counted(rest.total(), 'more budget')}: {more}"] if rest else []
-    return "\n".join(lines[: 2 + shown] + said)
+    more = ", ".join(f"{number} {verdict}" for verdict, number in rest.items())
+    last = [f"\n... and {counted(rest.total(), 'more budget')}: {more}"] if rest else []
+    return "\n".join(lines[: 2 + shown] + last)
 
 
 def _row(result: Result, metrics: Sequence[Metric]) -> tuple[str, ...]:
     verdicts = {verdict.metric: verdict for verdict in result.judgement.metrics}
-    word = result.judgement.verdict.text
-    mark = f"❌ **{word}**" if result.judgement.failing else word
+    text = result.judgement.verdict.text
+    verdict = f"❌ **{text}**" if result.judgement.failing else text
     cells = (_cell(verdicts.get(metric.key), result) for metric in metrics)
-    return (mark, code(result.title), *cells)
+    return (verdict, code(result.title), *cells)
 
 
 def _cell(verdict: MetricVerdict | None, result: Result) -> str:
     """Write before, after and change; what was not compared says so."""
     if verdict is None:
         return ""
-    metric, old = METRICS[verdict.metric], earlier(verdict, result)
+    metric, old = METRICS[verdict.metric], value_before(verdict, result)
     fails = result.judgement.fails_by(verdict)
     if verdict.measured is None or old is None or old == verdict.measured:
         text = metric.text(verdict.measured, metric.decimals_for(verdict.measured))
-        silent = verdict.verdict in (Verdict.WITHIN, Verdict.UNBUDGETED)
-        return text if silent else f"{text}<br>{_strong(verdict.verdict.text, fails)}"
-    was, now = format_pair(metric, old, verdict.measured)
-    said = change_text(verdict.measured, old)
+        is_plain = verdict.verdict in (Verdict.WITHIN, Verdict.UNBUDGETED)
+        return text if is_plain else f"{text}<br>{_strong(verdict.verdict.text, fails)}"
+    was, now = metric.format_pair(old, verdict.measured)
+    change = change_text(verdict.measured, old)
     if verdict.verdict is Verdict.NOT_COMPARED:
-        said += f"<br>{verdict.verdict.text}"
-    return f"{was} → {now}<br>{_strong(said, fails)}"
+        change += f"<br>{verdict.verdict.text}"
+    return f"{was} → {now}<br>{_strong(change, fails)}"
 
 
 def _strong(text: str, strong: bool) -> str:

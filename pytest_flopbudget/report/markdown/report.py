@@ -37,8 +37,8 @@ CONVENTION = (
 def markdown_text(run: Run, limit: int = COMMENT_LIMIT) -> str:
     """Write the report of a whole run in at most `limit` bytes of UTF-8."""
     results = worst_first(run.results)
-    raised = [] if run.base is None else [fenced(increase_lines(run.base))]
-    head = [_heading(run), *raised, *_errors(run)]
+    increases = [] if run.base is None else [fenced(increase_lines(run.base))]
+    head = [_heading(run), *increases, *_errors(run)]
     foot = [*_notes(run), _footer(results)]
     room = limit - sum(map(size, head + foot))
     table = budget_table(results, room // 2)
@@ -47,12 +47,12 @@ def markdown_text(run: Run, limit: int = COMMENT_LIMIT) -> str:
 
 
 def _heading(run: Run) -> str:
-    words = Counter(result.judgement.verdict for result in run.results)
-    said = [f"{words[word]} {word.text}" for word in Verdict if words[word]]
-    said += [counted(len(run.unjudged), "error")] if run.unjudged else []
+    counts = Counter(result.judgement.verdict for result in run.results)
+    parts = [f"{counts[verdict]} {verdict.text}" for verdict in Verdict if counts[verdict]]
+    parts += [counted(len(run.unjudged), "error")] if run.unjudged else []
     budgets = counted(len(run.results) + len(run.unjudged), "compute budget")
-    mark = "❌" if run.fails or not said else "✅"
-    return f"### {mark} {budgets}: {', '.join(said) or 'none judged'}"
+    sign = "❌" if run.fails or not parts else "✅"
+    return f"### {sign} {budgets}: {', '.join(parts) or 'none judged'}"
 
 
 def _errors(run: Run) -> Iterator[str]:
@@ -68,13 +68,13 @@ def _first_line(error: str) -> str:
 
 
 def _notes(run: Run) -> Iterator[str]:
-    """Say what else the terminal says of the run: what was not compared, ignored, or is stale."""
-    said = [
+    """Yield what else the terminal says of the run: what was not compared, ignored, or is stale."""
+    lines = [
         *list(outcome_lines(run.settings, run.results, len(run.unjudged)))[1:],
         *stale_lines(run.settings, run.stale, run.removed),
     ]
-    if said:
-        yield fenced([*said[:SHOWN_LINES], *_more(len(said) - SHOWN_LINES, " lines")])
+    if lines:
+        yield fenced([*lines[:SHOWN_LINES], *_more(len(lines) - SHOWN_LINES, " lines")])
 
 
 def _footer(results: Iterable[Result]) -> str:
@@ -85,9 +85,9 @@ def _footer(results: Iterable[Result]) -> str:
         if r.profile.environment is not None
     )
     ran = environment()
-    said = [CONVENTION, f"Measured with Python {ran['python']}, torch {ran['torch']}."]
-    said += [f"Timed on {code(key)}." for key in list(measured)[:3]]
-    return f"<sub>{' '.join(said)}</sub>"
+    sentences = [CONVENTION, f"Measured with Python {ran['python']}, torch {ran['torch']}."]
+    sentences += [f"Timed on {code(key)}." for key in list(measured)[:3]]
+    return f"<sub>{' '.join(sentences)}</sub>"
 
 
 def _more(number: int, noun: str = "") -> list[str]:

@@ -52,22 +52,22 @@ def size(text: str) -> int:
 
 def _section(settings: RunSettings, result: Result) -> str:
     if result.judgement.failing:
-        said, todo = explanation(result), list(hint(result))
+        lines, todo = explanation(result), list(hint(result))
     else:
-        said = [
+        lines = [
             line
             for section in attribution_sections(result, changed(result))
             for line in (*section, "")
         ][:-1]
-        done = settings.update  # the run itself has written it
-        todo = [] if done else ["to make it the baseline:", f"  {result.update.command()}"]
+        is_written = settings.update  # by this run
+        todo = [] if is_written else ["to make it the baseline:", f"  {result.update.command()}"]
     commands = [line.strip() for line in todo if line.startswith(" ")]
     prose = [line for line in todo if not line.startswith(" ")]
     if not commands and prose:  # the names in it are the model's
-        said, prose = [*said, "", *(f"hint: {line}" for line in prose)], []
+        lines, prose = [*lines, "", *(f"hint: {line}" for line in prose)], []
     title = f"#### {code(result.title)}: {result.judgement.verdict.text}"
-    shown = [fenced(said)] if said else []
-    return "\n\n".join([title, *shown, *prose, *map(command, commands)])
+    block = [fenced(lines)] if lines else []
+    return "\n\n".join([title, *block, *prose, *map(command, commands)])
 
 
 def _layers(result: Result, depth: int) -> str:

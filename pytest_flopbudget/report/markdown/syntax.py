@@ -1,4 +1,4 @@
-"""Text to Markdown of GitHub: whatever it says, it stays text."""
+"""Text to Markdown of GitHub; none of its characters is read as markup."""
 
 from __future__ import annotations
 
