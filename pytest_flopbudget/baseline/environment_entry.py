@@ -1,4 +1,4 @@
-"""What an update makes of the entry of one environment: it adds, refreshes or leaves it."""
+"""Updates of the entry of one environment: an update adds, refreshes or keeps it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _merged(
     measured: Iterable[Metric],
     budget_settings: BudgetSettings,
 ) -> EnvironmentEntry:
-    """Take over what has moved: noise alone must not make a diff.
+    """Replace the metrics that have moved, since mere noise must not make a diff.
 
     What was measured with another torch, or for another count, cannot stand beside the new one.
     """

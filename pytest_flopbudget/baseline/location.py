@@ -1,4 +1,4 @@
-"""The name of a baseline file: a pure function of the test, and never outside the folder."""
+"""The location of a baseline file: a function of the test, and always inside the budget folder."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class TestId:
         return cls(file, tuple(names.split("::")), parameters[:-1] if bracket else None)
 
 
-def baseline_path(node_id: str, name: str | None = None, part: str | None = None) -> PurePosixPath:
-    """Name the baseline of a test, relative to the budget folder.
+def baseline_path(node_id: str, name: str | None = None, named: str | None = None) -> PurePosixPath:
+    """Return the path of the baseline of a test, relative to the budget folder.
 
     Args:
         node_id: of the test, without an xdist `@group` suffix.
         name: the marker's `name`, which stands for file, class and test.
-        part: what `flop_budget.named(part)` adds.
+        named: the name given by `flop_budget.named`.
     """
     test = TestId.parse(node_id)
     folder: Iterable[str]
@@ -57,8 +57,8 @@ def baseline_path(node_id: str, name: str | None = None, part: str | None = None
         folder, stem = [], _safe(name)
     if test.parameters is not None:
         stem += f"[{_safe(test.parameters)}]"
-    if part is not None:
-        stem += f".{_safe(part)}"
+    if named is not None:
+        stem += f".{_safe(named)}"
     return PurePosixPath(*folder, f"{_bounded(stem)}.yaml")
 
 
@@ -76,9 +76,9 @@ def inside(directory: Path, path: PurePosixPath | str) -> Path:
     return file
 
 
-def title_of(node_id: str, part: str | None) -> str:
-    """Name a budget for a reader: the test, and the part of it that `named` names."""
-    return node_id if part is None else f"{node_id} ({part})"
+def title_of(node_id: str, name: str | None) -> str:
+    """Return the title of a budget: the test, and the name given by `flop_budget.named`."""
+    return node_id if name is None else f"{node_id} ({name})"
 
 
 def _safe(text: str) -> str:

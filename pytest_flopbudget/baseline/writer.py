@@ -1,4 +1,4 @@
-"""Records to the text of baseline files: the same record, the same bytes."""
+"""Records to the text of baseline files; equal records give equal bytes."""
 
 from __future__ import annotations
 

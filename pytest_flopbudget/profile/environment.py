@@ -28,3 +28,8 @@ class Environment:
             self.dtype,
         ]
         return ", ".join(parts + ["compiled"] * self.compiled)
+
+    @property
+    def text(self) -> str:
+        """The environment as reports show it, with the torch version."""
+        return f"{self.key}, torch {self.torch}"

@@ -1,4 +1,4 @@
-"""The per-layer table, as YOLOv5 prints it: time (ms), GFLOPs, params, layer, and more."""
+"""The per-layer table, as YOLOv5 prints it: time, GFLOPs, params, layer, and more."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEPTH = 2
 SHOWN_SHAPES = 2
+DATA_DEPENDENT = "the values of tensors decided what ran or what it costs"
 
 
 class Column(NamedTuple):
@@ -39,7 +40,7 @@ def layer_table(
     width: int | None = None,
     most: int | None = None,
 ) -> list[str]:
-    """Draw the layers down to `depth`, a row for the whole model, and the summary line.
+    """Return the lines of the table: layers down to `depth`, the whole model, and a summary.
 
     Every row is a total: it includes the layers below it. The share is that of the model's
     GFLOPs, or of its params where nothing was counted. Columns that explain least are left out
@@ -74,7 +75,7 @@ def summary_line(profile: ModelProfile) -> str:
 
 
 def _costliest(layers: Sequence[LayerProfile], most: int) -> Sequence[LayerProfile]:
-    """Keep the layers with the most FLOPs, then params, in their order."""
+    """Return the layers with the most FLOPs, then params, in their order."""
     by_cost = sorted(layers, key=lambda layer: (layer.flops or 0, layer.params), reverse=True)
     kept = {layer.path for layer in by_cost[:most]}
     return [layer for layer in layers if layer.path in kept]
@@ -90,10 +91,10 @@ def _notes(profile: ModelProfile) -> list[str]:
     if profile.unused:
         notes.append(f"unused: {', '.join(profile.unused)}")
     if profile.data_dependent:
-        notes.append("data dependent: the values of tensors decided what ran or what it costs")
+        notes.append(f"data dependent: {DATA_DEPENDENT}")
     if profile.environment:
-        did = "measured" if profile.latency_ms is None else "timed"
-        notes.append(f"{did} on {profile.environment.key}, torch {profile.environment.torch}")
+        verb = "measured" if profile.latency_ms is None else "timed"
+        notes.append(f"{verb} on {profile.environment.text}")
     notes += [f"{metric} not measured: {why}" for metric, why in profile.not_measured.items()]
     return notes
 
@@ -128,7 +129,7 @@ def _rate(flops: int | None, latency_ms: float | None) -> str:
 
 
 def _shapes(shapes: Sequence[Shape]) -> str:
-    """Write shapes as `1x3x640x640`; all but the first two are only counted."""
+    """Return shapes as `1x3x640x640`; all but the first two are only counted."""
     texts = [shape_text(shape) for shape in shapes]
     more = len(texts) - SHOWN_SHAPES
     return ", ".join(texts[:SHOWN_SHAPES]) + (f", +{more}" if more > 0 else "")

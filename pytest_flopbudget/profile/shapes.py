@@ -6,5 +6,5 @@ Shape = tuple[int, ...]
 
 
 def shape_text(shape: Shape) -> str:
-    """Write a shape as `1x3x640x640`; that of a scalar is `()`."""
+    """Return a shape as `1x3x640x640`; that of a scalar is `()`."""
     return "x".join(map(str, shape)) or "()"

@@ -66,7 +66,7 @@ def _section(metric: Metric, layers: list[LayerChange], growth: Fraction) -> lis
 
 
 def _rows(metric: Metric, layers: list[LayerChange], growth: Fraction) -> list[tuple[str, ...]]:
-    """Write path, type, growth, share of the growth and, unless it came or went, before, after."""
+    """Return path, type, growth, share of the growth, and before -> after or `new`, `missing`."""
     decimals = metric.decimals_for(max(max(c.before, c.after) for c in layers))
     rows: list[tuple[str, ...]] = []
     for change in layers[:SHOWN_LAYERS]:

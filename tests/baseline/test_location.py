@@ -35,7 +35,7 @@ def test_a_node_id_has_a_file_names_and_parameters(
 
 
 @pytest.mark.parametrize(
-    ("node_id", "name", "part", "path"),
+    ("node_id", "name", "named", "path"),
     [
         (T, None, None, "tests/test_a/test_b.yaml"),
         (T, None, "decoder", "tests/test_a/test_b.decoder.yaml"),
@@ -51,9 +51,9 @@ def test_a_node_id_has_a_file_names_and_parameters(
     ],
 )
 def test_a_baseline_lies_where_its_test_lies(
-    node_id: str, name: str | None, part: str | None, path: str
+    node_id: str, name: str | None, named: str | None, path: str
 ) -> None:
-    assert baseline_path(node_id, name, part) == PurePosixPath(path)
+    assert baseline_path(node_id, name, named) == PurePosixPath(path)
 
 
 HASH = "-[0-9a-f]{8}"
@@ -160,12 +160,12 @@ NODE_IDS = st.builds(
 )
 
 
-@given(node_id=NODE_IDS, name=st.none() | texts(), part=st.none() | texts())
+@given(node_id=NODE_IDS, name=st.none() | texts(), named=st.none() | texts())
 def test_a_baseline_lies_inside_of_the_folder_on_every_system(
-    node_id: str, name: str | None, part: str | None
+    node_id: str, name: str | None, named: str | None
 ) -> None:
-    path = baseline_path(node_id, name, part)
-    assert path == baseline_path(node_id, name, part)
+    path = baseline_path(node_id, name, named)
+    assert path == baseline_path(node_id, name, named)
     assert not path.is_absolute()
     assert ".." not in path.parts
     windows = PureWindowsPath(str(path))
@@ -203,7 +203,7 @@ def test_different_tests_have_different_names(one: str, other: str) -> None:
 
 def test_a_name_is_no_longer_than_file_systems_allow() -> None:
     node_id = f"tests/test_a.py::Test{'A' * 70}::test_{'b' * 70}[{'c' * 79}]"
-    assert len(baseline_path(node_id, part="d" * 80).name) <= 255
+    assert len(baseline_path(node_id, named="d" * 80).name) <= 255
 
 
 def test_a_folder_does_not_end_with_a_dot() -> None:

@@ -73,7 +73,7 @@ def layer_columns(result: Result, texts: NumberedTexts) -> dict[str, Any]:
 
 
 def shapes_text(shapes: Iterable[Shape]) -> str:
-    """Write shapes as `1x3x640x640`."""
+    """Return shapes as `1x3x640x640`, separated by commas."""
     return ", ".join(map(shape_text, shapes))
 
 
@@ -102,7 +102,7 @@ def _missing(result: Result, moved: set[str]) -> Iterator[LayerProfile]:
 
 
 def _parents(paths: Sequence[str]) -> Iterator[int]:
-    """Find the place of the nearest layer around each one, among those before it."""
+    """Yield for each layer the place of the nearest one around it, which comes before it."""
     places: dict[str, int] = {}
     for place, path in enumerate(paths):
         around = path

@@ -1,4 +1,4 @@
-"""What the HTML page is given: every text as it is to be read, every layer as numbers."""
+"""The data of the HTML page: every text as it is shown, every layer as numbers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_flopbudget.baseline.location import title_of
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
+from pytest_flopbudget.profile.layer_table import DATA_DEPENDENT
 from pytest_flopbudget.report.html.layer_data import NumberedTexts, layer_columns, shapes_text
 from pytest_flopbudget.report.json import environment
 from pytest_flopbudget.report.run_summary import header_lines
@@ -25,7 +26,7 @@ ALL_OF_THEM = 50  # unused parameters that are named
 
 
 def page_data(run: Run) -> dict[str, Any]:
-    """Gather what the page shows of a whole run.
+    """Return the data that the page shows of a whole run.
 
     Texts that come back in many layers stand once in `texts`, and layers refer to them by number.
     """
@@ -90,7 +91,7 @@ def _budget(result: Result, texts: NumberedTexts) -> dict[str, Any]:
 
 
 def _verdict(verdict: MetricVerdict, result: Result) -> dict[str, Any]:
-    """Write the figures of one metric as the terminal does."""
+    """Return the figures of one metric, formatted as in the terminal."""
     metric = METRICS[verdict.metric]
     measured, budget = metric.format_pair(verdict.measured, verdict.budget)
     return {
@@ -110,7 +111,7 @@ def _verdict(verdict: MetricVerdict, result: Result) -> dict[str, Any]:
 
 
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
-    """Say what was measured and how, in pairs of a term and a text."""
+    """Yield what was measured and how, as pairs of a name and a text."""
     profile = result.profile
     trainable = profile.trainable_params
     yield "model", f"{profile.model}, {counted(len(profile.layers), 'layer')}"
@@ -123,11 +124,10 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield "counted on", f"{profile.counted_on} tensors"
     yield from _phases(profile)
     if profile.data_dependent:
-        yield "data dependent", "the values of tensors decided what ran or what it costs"
+        yield "data dependent", DATA_DEPENDENT
     if profile.environment:
         rounds = counted(profile.rounds or 0, "round")
-        where = f"{profile.environment.key}, torch {profile.environment.torch}"
-        yield "timed on", f"{where}, {rounds}"
+        yield "timed on", f"{profile.environment.text}, {rounds}"
     for key, reason in profile.not_measured.items():
         yield f"{key} not measured", reason
     if result.ignored:

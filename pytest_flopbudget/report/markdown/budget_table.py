@@ -22,7 +22,7 @@ AROUND = 400  # bytes of the heading, and of the line that counts the others
 
 
 def budget_table(results: Sequence[Result], room: int) -> str:
-    """Draw the rows that have room, and count the others by their verdicts."""
+    """Return the rows that have room, and a line that counts the others by their verdicts."""
     if not results:
         return ""
     judged = {verdict.metric for result in results for verdict in result.judgement.metrics}
@@ -46,7 +46,7 @@ def _row(result: Result, metrics: Sequence[Metric]) -> tuple[str, ...]:
 
 
 def _cell(verdict: MetricVerdict | None, result: Result) -> str:
-    """Write before, after and change; what was not compared says so."""
+    """Return before, after and change, and the verdict where there is more to say."""
     if verdict is None:
         return ""
     metric, old = METRICS[verdict.metric], value_before(verdict, result)

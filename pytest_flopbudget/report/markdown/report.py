@@ -80,9 +80,7 @@ def _notes(run: Run) -> Iterator[str]:
 def _footer(results: Iterable[Result]) -> str:
     """State the convention, and what the figures were measured with and on."""
     measured = dict.fromkeys(
-        f"{r.profile.environment.key}, torch {r.profile.environment.torch}"
-        for r in results
-        if r.profile.environment is not None
+        r.profile.environment.text for r in results if r.profile.environment is not None
     )
     ran = environment()
     sentences = [CONVENTION, f"Measured with Python {ran['python']}, torch {ran['torch']}."]
