@@ -1,0 +1,125 @@
+"""What a run does to the budget folder: baselines written or proposed, and stale ones removed."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.baseline import store
+from pytest_flopbudget.baseline.location import inside
+from pytest_flopbudget.baseline.update import UpdateKind, update_kind, updated
+from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.plugin.items import clash
+from pytest_flopbudget.verdict.judge_model import judge_ceilings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_flopbudget.plugin.collection import CollectedTests
+    from pytest_flopbudget.settings.run import RunSettings
+    from pytest_flopbudget.verdict.result import Result, TestResults
+
+
+class BaselineUpdates:
+    """The changes of a run to its baselines, and what went wrong with them."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._settings = settings
+        self.changes: list[tuple[Result, UpdateKind]] = []
+        self.kept: list[str] = []  # titles of budgets whose test did not pass
+        self.stale: list[str] = []  # baselines, relative to the budget folder
+        self.removed: list[str] = []  # those of them that are no more
+        self.errors: list[str] = []
+
+    def write(self, result: Result) -> None:
+        """Write or propose the baseline of a result."""
+        try:
+            self.changes.append((result, _write_baseline(result, self._settings)))
+        except BaselineError as error:
+            self.errors.append(str(error))
+        except OSError as error:
+            self.errors.append(f"{result.file}: cannot be written: {error.strerror}")
+
+    def remove(self, file: str) -> None:
+        """Remove a stale baseline."""
+        try:
+            (self._settings.directory / file).unlink(missing_ok=True)
+        except OSError as error:
+            self.errors.append(f"{file}: cannot be removed: {error.strerror}")
+        else:
+            self.removed.append(file)
+
+
+def update_baselines(
+    settings: RunSettings, tests: Sequence[TestResults], collected: CollectedTests, *, trims: bool
+) -> BaselineUpdates:
+    """Write or propose what the settings ask for, find the stale baselines, and remove them.
+
+    Errors are collected, so that one file that cannot be written keeps no other from it.
+    """
+    updates = BaselineUpdates(settings)
+    results = results_of(tests)
+    clashes = _clashing_pairs(results)
+    clashing = {result.path for pair in clashes for result in pair}
+    updates.errors += [str(clash(one.path, one.title, other.title)) for one, other in clashes]
+    writable = [r for r in _writable(settings, tests) if r.path not in clashing]
+    updates.kept = sorted({r.title for r in results} - {r.title for r in writable})
+    folder = settings.propose or settings.directory
+    with store.locked(folder) if writable or trims else nullcontext():
+        for result in writable:
+            updates.write(result)
+        updates.stale = collected.stale(settings)
+        for file in updates.stale if trims else ():
+            updates.remove(file)
+    return updates
+
+
+def results_of(tests: Iterable[TestResults]) -> list[Result]:
+    """Return the results of tests, in the order of their baselines."""
+    found = (result for test in tests for result in test.results)
+    return sorted(found, key=lambda result: (result.path, result.title))
+
+
+def _writable(settings: RunSettings, tests: Iterable[TestResults]) -> list[Result]:
+    """Return the results to write or to propose, unless another budget claims their baseline."""
+    if settings.update:
+        ended_well = [test for test in tests if test.passed]
+    elif settings.propose:
+        ended_well = [test for test in tests if test.acceptable]
+    else:
+        return []
+    return [
+        result
+        for result in results_of(ended_well)
+        if not judge_ceilings(result.profile, result.budget_settings).failing
+    ]
+
+
+def _clashing_pairs(results: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """Return budgets that claim one name, which workers of xdist do not know of each other."""
+    owners: dict[str, Result] = {}
+    pairs = ((owners.setdefault(r.path.casefold(), r), r) for r in results)
+    return [(owner, other) for owner, other in pairs if owner is not other]
+
+
+def _write_baseline(result: Result, settings: RunSettings) -> UpdateKind:
+    """Write what was measured into the baseline of a result, or into a proposal of it."""
+    from pytest_flopbudget.baseline.reader import parse, read
+    from pytest_flopbudget.baseline.writer import text_of
+
+    old = read(inside(settings.directory, result.path), result.file)
+    new = updated(
+        old,
+        result.profile,
+        result.budget_settings,
+        result.test,
+        adds_entry=settings.adds_entry or bool(settings.propose),
+    )
+    kind = update_kind(old, new)
+    file = inside(settings.propose or settings.directory, result.path)
+    if kind is not UpdateKind.UNCHANGED:
+        parse(text := text_of(new), result.file)  # never write what cannot be read
+        store.write(file, text)
+    elif settings.propose:
+        file.unlink(missing_ok=True)  # of a run before this one
+    return kind
