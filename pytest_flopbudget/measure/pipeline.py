@@ -28,7 +28,7 @@ from pytest_flopbudget.measure.torch_internals.autograd import has_gradient_hook
 from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pytest_flopbudget.measure.counting.flop_count import FlopCount
     from pytest_flopbudget.profile.environment import Environment
@@ -42,32 +42,39 @@ def measure(
     model: nn.Module,
     args: Any,
     kwargs: Mapping[str, Any] | None,
-    measure_settings: MeasureSettings,
+    settings: MeasureSettings,
     goal: LatencyGoal = UNBOUND,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> ModelProfile:
     """Profile one call of a model, and leave the model as it was.
+
+    Args:
+        model: the module to call.
+        args: its positional arguments, a tuple or one tensor.
+        kwargs: its keyword arguments.
+        settings: what is measured, and how.
+        goal: what the latency is for.
+        progress: is told which phase begins.
 
     Raises:
         MeasureError: the model cannot be profiled.
         Exception: what the model itself raises.
     """
     _check(model)
-    call = ModelCall.of(
-        uncompiled(model), args, kwargs, training=measure_settings.mode == "training"
-    )
+    call = ModelCall.of(uncompiled(model), args, kwargs, training=settings.mode == "training")
     model = initialized(model, call)
     original = uncompiled(model)
     layers = Layers(original)
     counted, timed = None, DeviceRun()
     with restored_after(model) as state, layer_note_on_error(layers):
-        goal.progress("counting")
+        progress("counting")
         if {"gflops", *RUN} & set(
-            measure_settings.metrics
+            settings.metrics
         ):  # what is run for real is stored with its GFLOPs
-            counted = _count(original, layers, state, call, measure_settings.engine)
-        if {*RUN} & set(measure_settings.metrics):
-            timed = _time(model, layers, state, call, measure_settings, goal, counted)
-    return build_profile(original, layers, call, measure_settings, counted, timed)
+            counted = _count(original, layers, state, call, settings.engine)
+        if {*RUN} & set(settings.metrics):
+            timed = _time(model, layers, state, call, settings, goal, progress, counted)
+    return build_profile(original, layers, call, settings, counted, timed)
 
 
 def _count(
@@ -84,15 +91,16 @@ def _time(
     layers: Layers,
     state: SavedState,
     call: ModelCall,
-    measure_settings: MeasureSettings,
+    settings: MeasureSettings,
     goal: LatencyGoal,
+    progress: Callable[[str], None],
     counted: FlopCount | None,
 ) -> DeviceRun:
     """Time and weigh a model where that is asked for, or say why it cannot be."""
     whole = is_compiled(model)  # so its layers do not run one by one
     compiled = whole or any(map(is_compiled, layers.modules))
     tensors = [*model.parameters(), *model.buffers(), *call.tensors()]
-    device = requested(measure_settings.device, tensors)
+    device = requested(settings.device, tensors)
     if device.type == "meta" or any(tensor.is_meta for tensor in tensors):
         return DeviceRun(reasons=dict.fromkeys(RUN, "the weights are on meta"))
     if not is_there(device):
@@ -101,22 +109,20 @@ def _time(
     if any(map(has_gradient_hooks, state.tensors)):
         written = [*written, *model.parameters()]  # an optimiser may step in backward
     kept_values = contents_restored([*model.buffers(), *written])
-    where = environment_of(
-        device, dtype_of(tensors), threads=measure_settings.threads, compiled=compiled
-    )
+    where = environment_of(device, dtype_of(tensors), threads=settings.threads, compiled=compiled)
     timed, parts = DeviceRun(environment=where), None if whole else layers
     with memory_restored(state.tensors), kept_values, placed_on(state, device):
         state.clear_gradients()
         set_mode(model, training=call.training)
         with call.standing_in(lambda tensor: copy_to(tensor, device)) as inputs:
             before = inputs.objects(), SavedState(model)
-            if "latency" in measure_settings.metrics:
-                timing = _timing(measure_settings, goal, where)
+            if "latency" in settings.metrics:
+                timing = _timing(settings, goal, where, progress)
                 timed.latency = time_call(model, parts, inputs, clock_of(device), timing)
                 for state_before in before:
                     state_before.restore()
-            if "memory" in measure_settings.metrics:
-                goal.progress("measuring memory")
+            if "memory" in settings.metrics:
+                progress("measuring memory")
                 meter = meter_of(device, compiled=compiled)
                 if isinstance(meter, str):
                     timed.reasons["memory"] = meter
@@ -125,16 +131,21 @@ def _time(
     return timed
 
 
-def _timing(measure_settings: MeasureSettings, goal: LatencyGoal, where: Environment) -> Timing:
+def _timing(
+    settings: MeasureSettings,
+    goal: LatencyGoal,
+    where: Environment,
+    progress: Callable[[str], None],
+) -> Timing:
     """Say how a model is timed in an environment."""
     budget_ms = goal.budget_ms(where)
     return Timing(
-        threads=measure_settings.threads,
-        limit_s=measure_settings.time_limit,
+        threads=settings.threads,
+        limit_s=settings.time_limit,
         budget_ms=None if budget_ms is None else float(budget_ms),
         stored=goal.stored,
         compiled=where.compiled,
-        progress=goal.progress,
+        progress=progress,
     )
 
 

@@ -1,84 +1,132 @@
-"""Evaluates one budget: reads its baseline, measures the model, judges it."""
+"""Evaluates one budget of a test: reads its baseline, measures the model, judges the profile."""
 
 from __future__ import annotations
 
 import shlex
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from pytest_flopbudget.baseline.location import inside
 from pytest_flopbudget.errors import BaselineError, ConflictError
 from pytest_flopbudget.plugin.collection import COLLECTED
 from pytest_flopbudget.plugin.items import clash, node_id, target, typed
+from pytest_flopbudget.plugin.progress import progress_of
+from pytest_flopbudget.settings.budget import BudgetSettings
+from pytest_flopbudget.settings.measuring import LatencyGoal
+from pytest_flopbudget.settings.run import RunSettings
+from pytest_flopbudget.verdict.judge_model import judge, judge_ceilings
+from pytest_flopbudget.verdict.limits import latency_budget
+from pytest_flopbudget.verdict.result import Result, UpdateCommand
 
 if TYPE_CHECKING:
-    from pathlib import PurePosixPath
-
-    import pytest
-
-    from pytest_flopbudget.settings.budget import BudgetSettings
-    from pytest_flopbudget.settings.run import RunSettings
-    from pytest_flopbudget.verdict.result import Result, UpdateCommand
+    from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.profile.model_profile import ModelProfile
+    from pytest_flopbudget.verdict.verdict import Judgement
 
 
-def evaluate(
-    item: pytest.Item,
-    part: str | None,
-    path: PurePosixPath,
-    settings: RunSettings,
-    budget_settings: BudgetSettings,
-    call: tuple[Any, Any, Any],
-) -> Result:
-    """Profile, read the baseline, judge."""
-    from pytest_flopbudget.baseline.reader import read
-    from pytest_flopbudget.measure.pipeline import measure
-    from pytest_flopbudget.plugin.progress import progress_of
-    from pytest_flopbudget.settings.measuring import LatencyGoal
-    from pytest_flopbudget.verdict.judge_model import judge, judge_ceilings
-    from pytest_flopbudget.verdict.limits import latency_budget
-    from pytest_flopbudget.verdict.result import Result, UpdateCommand
+@dataclass(frozen=True, kw_only=True)
+class BudgetRequest:
+    """One call of the fixture: the test, its baseline, its settings, and the call of the model."""
 
-    test = node_id(item)
-    update = UpdateCommand(target=target(item), options=settings.typed)
-    shown = f"{settings.shown_directory}/{path}"
-    try:
-        baseline = read(inside(settings.directory, path), shown)
-    except BaselineError as error:
-        remedy = _remedy(error, typed(item.config, settings.directory / path), update)
-        raise BaselineError(error.sentence, remedy) from None
-    owner = test if baseline is None else baseline.test
-    if owner != test and not item.config.stash[COLLECTED].is_gone(owner):
-        raise clash(path, owner, test)
-    with progress_of(item) as progress:
-        goal = LatencyGoal(
-            budget_ms=partial(latency_budget, baseline=baseline, budget_settings=budget_settings),
-            stored=settings.update or settings.propose is not None,
-            progress=progress,
-        )
-        profile = measure(*call, budget_settings.measure_settings, goal)
-    if settings.update:
-        judgement = judge_ceilings(profile, budget_settings)
-    else:
-        try:
-            judgement = judge(profile, baseline, budget_settings)
-        except BaselineError as error:
-            hint = f"if the change is meant: {update.command()}"
-            raise BaselineError(f"{shown}: {error.sentence}", hint) from None
+    item: pytest.Item
+    name: str | None  # of a budget made with `named`
+    path: PurePosixPath  # of the baseline, relative to the budget folder
+    settings: RunSettings
+    budget_settings: BudgetSettings
+    model: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @property
+    def test(self) -> str:
+        """The node id of the test."""
+        return node_id(self.item)
+
+    @property
+    def file(self) -> str:
+        """The baseline as it is shown, relative to the rootdir."""
+        return f"{self.settings.shown_directory}/{self.path}"
+
+    @cached_property
+    def update(self) -> UpdateCommand:
+        """The command that accepts what is measured."""
+        return UpdateCommand(target=target(self.item), options=self.settings.typed)
+
+
+def evaluate(request: BudgetRequest) -> Result:
+    """Return the result of one budget: what was measured, and the verdict on it.
+
+    Raises:
+        BaselineError: the baseline cannot be read, or was made for something else.
+        BudgetNameError: the baseline belongs to another test.
+        MeasureError: the model cannot be profiled.
+        Exception: what the model itself raises.
+    """
+    baseline = _read_baseline(request)
+    profile = _measure(request, baseline)
     return Result(
-        test=test,
-        name=part,
-        path=str(path),
-        file=shown,
-        budget_settings=budget_settings,
+        test=request.test,
+        name=request.name,
+        path=str(request.path),
+        file=request.file,
+        budget_settings=request.budget_settings,
         profile=profile,
         baseline=baseline,
-        judgement=judgement,
-        update=update,
+        judgement=_judge(request, profile, baseline),
+        update=request.update,
     )
 
 
+def _read_baseline(request: BudgetRequest) -> Baseline | None:
+    from pytest_flopbudget.baseline.reader import read
+
+    directory = request.settings.directory
+    try:
+        baseline = read(inside(directory, request.path), request.file)
+    except BaselineError as error:
+        file = typed(request.item.config, directory / request.path)
+        raise BaselineError(error.sentence, _remedy(error, file, request.update)) from None
+    owner = request.test if baseline is None else baseline.test
+    if owner != request.test and not request.item.config.stash[COLLECTED].is_gone(owner):
+        raise clash(request.path, owner, request.test)
+    return baseline
+
+
+def _measure(request: BudgetRequest, baseline: Baseline | None) -> ModelProfile:
+    from pytest_flopbudget.measure.pipeline import measure
+
+    settings, budget_settings = request.settings, request.budget_settings
+    goal = LatencyGoal(
+        budget_ms=partial(latency_budget, baseline=baseline, budget_settings=budget_settings),
+        stored=settings.update or settings.propose is not None,
+    )
+    with progress_of(request.item) as progress:
+        return measure(
+            request.model,
+            request.args,
+            request.kwargs,
+            budget_settings.measure_settings,
+            goal,
+            progress,
+        )
+
+
+def _judge(request: BudgetRequest, profile: ModelProfile, baseline: Baseline | None) -> Judgement:
+    if request.settings.update:
+        return judge_ceilings(profile, request.budget_settings)
+    try:
+        return judge(profile, baseline, request.budget_settings)
+    except BaselineError as error:
+        hint = f"if the change is meant: {request.update.command()}"
+        raise BaselineError(f"{request.file}: {error.sentence}", hint) from None
+
+
 def _remedy(error: BaselineError, file: str, update: UpdateCommand) -> str:
-    """Say what to type where a baseline is not valid."""
+    """Return what to type where a baseline is not valid."""
     file = shlex.quote(file)
     if isinstance(error, ConflictError):
         one_side = f"git checkout --ours -- {file} && {update.command()}"

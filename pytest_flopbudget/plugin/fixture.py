@@ -1,4 +1,4 @@
-"""The `flop_budget` fixture: measure a model, judge it, fail the test that asked."""
+"""The `flop_budget` fixture: takes a model, has its budget evaluated, and fails the test."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flopbudget.baseline.location import baseline_path, title_of
-from pytest_flopbudget.errors import (
-    BudgetNameError,
-    FlopBudgetError,
-    SettingsError,
-)
-from pytest_flopbudget.plugin.evaluate import evaluate
+from pytest_flopbudget.errors import BudgetNameError, FlopBudgetError, SettingsError
+from pytest_flopbudget.plugin.evaluate import BudgetRequest, evaluate
 from pytest_flopbudget.plugin.items import clash, failure, marker_arguments, node_id
-from pytest_flopbudget.settings.budget import apply, parse_arguments
+from pytest_flopbudget.settings.budget import parse_arguments, with_arguments
+from pytest_flopbudget.verdict.result import TestResults, Unjudged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,24 +19,23 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.plugin.outcome import TestOutcome
     from pytest_flopbudget.profile.model_profile import ModelProfile
-    from pytest_flopbudget.settings.budget import BudgetSettings
     from pytest_flopbudget.settings.run import RunSettings
-    from pytest_flopbudget.verdict.result import Result, TestResults
+    from pytest_flopbudget.verdict.result import Result
 
 CLAIMS = pytest.StashKey[dict[str, str]]()  # of the config: who uses which baseline
 
 
 class FlopBudget:
-    """What a test gets as `flop_budget`: call it with a model and the model's own arguments."""
+    """The value of the fixture: call it with a model and the model's own arguments."""
 
-    def __init__(self, item: pytest.Item, settings: RunSettings, ending: TestOutcome) -> None:
+    def __init__(self, item: pytest.Item, settings: RunSettings, outcome: TestOutcome) -> None:
         self._item = item
         self._settings = settings
         self._markers = marker_arguments(item)
-        self._claimed: set[str | None] = set()
+        self._claimed: set[str | None] = set()  # names of budgets
         self.results: list[Result] = []
         self.errors: list[tuple[str | None, BaseException]] = []  # by the name of the budget
-        self.ending = ending
+        self.outcome = outcome
 
     def __call__(self, model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
         """Measure one call `model(*args, **kwargs)`, judge it, and return its profile.
@@ -47,7 +43,7 @@ class FlopBudget:
         The test fails if a verdict does; the model is left as it was.
         """
         __tracebackhide__ = True
-        return self._run(None, {}, model, args, kwargs)
+        return self._evaluate(None, {}, model, args, kwargs)
 
     def named(self, name: str, /, **arguments: Any) -> Callable[..., ModelProfile]:
         """Name one of several budgets of a test, with marker arguments of its own.
@@ -62,74 +58,81 @@ class FlopBudget:
         except SettingsError as error:
             raise failure(str(error)) from None
 
-        def run(model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
+        def evaluate_named(model: Any, /, *args: Any, **kwargs: Any) -> ModelProfile:
             __tracebackhide__ = True
-            return self._run(name, parsed, model, args, kwargs)
+            return self._evaluate(name, parsed, model, args, kwargs)
 
-        return run
+        return evaluate_named
 
-    def _run(
-        self, part: str | None, arguments: Mapping[str, Any], model: Any, args: Any, kwargs: Any
+    def _evaluate(
+        self,
+        name: str | None,
+        arguments: Mapping[str, Any],
+        model: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> ModelProfile:
         __tracebackhide__ = True
         settings = self._settings
-        budget_settings = apply(
+        budget_settings = with_arguments(
             settings.budget_settings, [*self._markers, arguments], settings.pinned
         )
         try:
-            path = self._claim(part, budget_settings)
-            result = evaluate(
-                self._item, part, path, settings, budget_settings, (model, args, kwargs)
+            request = BudgetRequest(
+                item=self._item,
+                name=name,
+                path=self._claim(name, budget_settings.name),
+                settings=settings,
+                budget_settings=budget_settings,
+                model=model,
+                args=args,
+                kwargs=kwargs,
             )
+            result = evaluate(request)
         except Exception as error:
-            self.errors.append((part, error))
+            self.errors.append((name, error))
             if isinstance(error, FlopBudgetError):
                 raise failure(str(error)) from None
-            _hide(error)
-            raise
-        except BaseException as error:
-            _hide(error)
             raise
         self.results.append(result)
         if result.judgement.failing:
             from pytest_flopbudget.report.failure import failure_lines
 
-            self.ending.fail(failure("\n".join(failure_lines(result))))
+            self.outcome.fail(failure("\n".join(failure_lines(result))))
         return result.profile
 
     @property
-    def outcome(self) -> TestResults:
-        """What all calls came to."""
-        from pytest_flopbudget.verdict.result import TestResults, Unjudged
-
+    def test_results(self) -> TestResults:
+        """The results of all calls so far, and whether the test passed."""
         test = node_id(self._item)
         return TestResults(
             test=test,
-            passed=self.ending.passed,
-            acceptable=self.ending.acceptable,
+            passed=self.outcome.passed,
+            acceptable=self.outcome.acceptable,
             results=tuple(self.results),
             unjudged=tuple(
-                Unjudged(test=test, name=name, error=_described(error))
+                Unjudged(test=test, name=name, error=_error_text(error))
                 for name, error in self.errors
             ),
         )
 
-    def _claim(self, part: str | None, budget_settings: BudgetSettings) -> PurePosixPath:
-        """Reserve the baseline of one budget for this test.
+    def _claim(self, name: str | None, file_name: str | None) -> PurePosixPath:
+        """Reserve the baseline of one budget for this test, and return its path.
 
         Raises:
-            BudgetNameError: it is taken.
+            BudgetNameError: another budget has it.
         """
-        if part in self._claimed:
-            if part is None:
+        if name in self._claimed:
+            if name is None:
                 raise BudgetNameError(
                     "`flop_budget` was called twice in one test",
                     'name the other one: flop_budget.named("decoder")(model, ...)',
                 )
-            raise BudgetNameError(f'`flop_budget.named("{part}")` was called twice in one test')
-        self._claimed.add(part)
-        path = baseline_path(node_id(self._item), budget_settings.name, part)
-        title = title_of(node_id(self._item), part)
+            raise BudgetNameError(f'`flop_budget.named("{name}")` was called twice in one test')
+        self._claimed.add(name)
+        test = node_id(self._item)
+        path = baseline_path(test, file_name, name)
+        title = title_of(test, name)
         claims = self._item.config.stash.setdefault(CLAIMS, {})
         owner = claims.setdefault(str(path).casefold(), title)
         if owner != title:
@@ -137,18 +140,6 @@ class FlopBudget:
         return path
 
 
-def _hide(error: BaseException) -> None:
-    """Have pytest show the test and the model alone, and our own lines with `--full-trace` only."""
-    before, last = None, error.__traceback__
-    while last is not None:
-        module = last.tb_frame.f_globals.get("__name__", "")
-        if module.startswith("pytest_flopbudget."):
-            last.tb_frame.f_globals["__tracebackhide__"] = True
-        if last.tb_next is None and module == "torch._ops" and before is not None:
-            before.tb_next = None  # where we had an operator run; by itself it has no line
-        before, last = last, last.tb_next
-
-
-def _described(error: BaseException) -> str:
-    """Write down an error: ours speaks for itself, another one is named by its type."""
+def _error_text(error: BaseException) -> str:
+    """Return what an error says: ours speaks for itself, another one is named by its type."""
     return str(error) if isinstance(error, FlopBudgetError) else f"{type(error).__name__}: {error}"

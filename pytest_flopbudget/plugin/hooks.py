@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pytest_flopbudget.settings.run import RunSettings
 
 SETTINGS: pytest.StashKey[RunSettings] = pytest.StashKey()  # of an active run
-ENDING: pytest.StashKey[TestOutcome] = pytest.StashKey()  # of a test in an active run
-ASKED: pytest.StashKey[FlopBudget] = pytest.StashKey()  # of a test that has the fixture
+OUTCOME: pytest.StashKey[TestOutcome] = pytest.StashKey()  # of a test in an active run
+FIXTURE: pytest.StashKey[FlopBudget] = pytest.StashKey()  # its value, of a test that has it
 CLASH = pytest.StashKey[FlopBudgetError]()
 SKIP = "a compute budget: judge it with `pytest --flop-budget`, write it with `--update-budgets`"
 MARKER = (
@@ -92,12 +92,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if ASKED in item.stash:
-        del item.stash[ASKED]  # of a run before this one
+    if FIXTURE in item.stash:
+        del item.stash[FIXTURE]  # of a run before this one
     if SETTINGS in item.config.stash:
         from pytest_flopbudget.plugin.outcome import TestOutcome
 
-        item.stash[ENDING] = TestOutcome()
+        item.stash[OUTCOME] = TestOutcome()
     try:
         check_marker(item)
         if CLASH in item.stash:
@@ -113,24 +113,24 @@ def flop_budget(request: pytest.FixtureRequest) -> FlopBudget:
         pytest.skip(SKIP)
     from pytest_flopbudget.plugin.fixture import FlopBudget
 
-    asked = FlopBudget(request.node, request.config.stash[SETTINGS], request.node.stash[ENDING])
-    request.node.stash[ASKED] = asked
-    return asked
+    item: pytest.Item = request.node
+    item.stash[FIXTURE] = FlopBudget(item, item.config.stash[SETTINGS], item.stash[OUTCOME])
+    return item.stash[FIXTURE]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     proposes = SETTINGS in item.config.stash and item.config.stash[SETTINGS].propose
-    with item.stash[ENDING].put_off() if proposes else nullcontext():
+    with item.stash[OUTCOME].deferred_failures() if proposes else nullcontext():
         result = yield
-    asked = item.stash.get(ASKED, None)
-    if asked is not None and not asked.results:
-        tried = "without success" if asked.errors else "and never called it"
+    fixture = item.stash.get(FIXTURE, None)
+    if fixture is not None and not fixture.results:
+        tried = "without success" if fixture.errors else "and never called it"
         raise failure(
             f"the test asked for `{NAME}` {tried}: nothing was measured\n\n"
             f"hint: call {NAME}(model, *args, **kwargs)"
         )
-    if asked is not None and any(outcome.judgement.failing for outcome in asked.results):
+    if fixture is not None and any(one.judgement.failing for one in fixture.results):
         raise failure("a budget of this test failed, and the test went on as if it had not")
     return result
 
@@ -139,12 +139,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    asked = item.stash.get(ASKED, None)
-    if asked is not None:
-        asked.ending.note(report, call.excinfo.value if call.excinfo else None)
-        if report.when == "teardown":
-            from pytest_flopbudget.plugin.session import attach
+    fixture = item.stash.get(FIXTURE, None)
+    if fixture is None:
+        return (yield)
+    from pytest_flopbudget.plugin.session import attach
+    from pytest_flopbudget.plugin.tracebacks import hide_own_frames
 
-            attach(report, asked.outcome)
+    if not item.config.getoption("fulltrace", default=False):
+        hide_own_frames(call)
+    report = yield
+    fixture.outcome.add_phase(report, call.excinfo.value if call.excinfo else None)
+    if report.when == "teardown":
+        attach(report, fixture.test_results)
     return report

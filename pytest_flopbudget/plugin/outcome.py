@@ -1,4 +1,4 @@
-"""How a test ends: whether it passed, and whether it would have if its budgets had."""
+"""The outcome of a test: whether it passed, and whether it would have if its budgets had."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ class TestOutcome:
     def __init__(self) -> None:
         self.passed = True
         self.acceptable = True  # passed, or failed by nothing but budgets
-        self._puts_off = False
-        self._failure: Failed | None = None  # the first of a budget, put off
+        self._defers = False
+        self._deferred: Failed | None = None  # the first failure of a budget
 
     def fail(self, failure: Failed) -> None:
-        """Fail the test because of a budget, now or as soon as it has run to its end.
+        """Fail the test because of a budget: at once, or at its end while failures are deferred.
 
         Raises:
-            Failed: the failure, if it is not put off.
+            Failed: the failure, at once.
         """
-        if not self._puts_off:
+        if not self._defers:
             raise failure
-        self._failure = self._failure or failure
+        self._deferred = self._deferred or failure
 
     @contextmanager
-    def put_off(self) -> Iterator[None]:
+    def deferred_failures(self) -> Iterator[None]:
         """Let a test run on when a budget fails, to see whether it would have passed otherwise.
 
-        The failure comes at the end, and names the error that followed it, if one did.
+        The first failure is raised at the end, and names the error that followed it, if one did.
         """
-        self._puts_off = True
+        self._defers = True
         try:
             yield
         except STOPS:
             raise
         except BaseException as error:
-            if self._failure is None:
+            if self._deferred is None:
                 raise
             self.acceptable = False
             followed = f"then the test went on, and raised `{type(error).__name__}: {error}`"
-            self._failure.msg = f"{self._failure.msg}\n\n{followed}"
+            self._deferred.msg = f"{self._deferred.msg}\n\n{followed}"
         finally:
-            self._puts_off = False
-        if self._failure is not None:
-            raise self._failure from None
+            self._defers = False
+        if self._deferred is not None:
+            raise self._deferred from None
 
-    def note(self, report: pytest.TestReport, error: BaseException | None) -> None:
-        """Note how one phase ended, and with what error."""
-        by_budget = error is not None and error is self._failure
+    def add_phase(self, report: pytest.TestReport, error: BaseException | None) -> None:
+        """Take in how set-up, call or teardown ended, and with what error."""
+        by_budget = error is not None and error is self._deferred
         expected = hasattr(report, "wasxfail")
         self.passed = self.passed and report.passed and not expected
         self.acceptable = self.acceptable and (report.passed or by_budget) and not expected

@@ -1,4 +1,4 @@
-"""How one budget is measured and judged: all settings that apply to one call of the fixture."""
+"""The settings of one budget: how one call of the fixture is measured and judged."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class BudgetSettings:
 
     name: str | None = None
     metrics: tuple[str, ...] = ("params", "gflops", "latency")
-    engine: str = "dispatch"
-    mode: str = "inference"
-    device: str | None = None
-    threads: int = 1
-    time_limit: float = 10.0
+    engine: str = MeasureSettings.engine
+    mode: str = MeasureSettings.mode
+    device: str | None = MeasureSettings.device
+    threads: int = MeasureSettings.threads
+    time_limit: float = MeasureSettings.time_limit
     tolerance: dict[str, Fraction] = field(
         default_factory=lambda: {key: Fraction(m.tolerance) for key, m in METRICS.items()}
     )
@@ -37,11 +37,11 @@ class BudgetSettings:
 
     @property
     def measure_settings(self) -> MeasureSettings:
-        """What of it concerns the measuring."""
+        """Those of the settings that measuring needs."""
         return MeasureSettings(**{f.name: getattr(self, f.name) for f in fields(MeasureSettings)})
 
     def with_tolerance(self, tolerance: Mapping[str, Fraction]) -> BudgetSettings:
-        """Replace the tolerances of the metrics named, and keep the others."""
+        """Return the same settings with other tolerances for the metrics in `tolerance`."""
         return replace(self, tolerance={**self.tolerance, **tolerance})
 
 
@@ -89,20 +89,30 @@ def parse_arguments(where: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     return parsed
 
 
-def apply(
-    base: BudgetSettings, markers: Iterable[Mapping[str, Any]], pinned: Iterable[str] = ()
+def with_arguments(
+    budget_settings: BudgetSettings,
+    markers: Iterable[Mapping[str, Any]],
+    pinned: Iterable[str] = (),
 ) -> BudgetSettings:
-    """Lay parsed marker arguments over `base`, the farthest first; `pinned` names are left."""
-    budget_settings, limited = base, ceilings()
+    """Return the settings as parsed marker arguments change them.
+
+    Args:
+        budget_settings: those that apply where no marker says otherwise.
+        markers: the arguments of each marker, the farthest first; the last one wins, key by key.
+        pinned: names of arguments that markers do not change.
+    """
+    limited = ceilings()
     for arguments in markers:
-        plain = {k: v for k, v in arguments.items() if k not in pinned}
-        budget_settings = budget_settings.with_tolerance(plain.pop("tolerance", {}))
-        new = {limited[k].key: plain.pop(k) for k in list(plain) if k in limited}
+        plain = {name: value for name, value in arguments.items() if name not in pinned}
+        tolerance = plain.pop("tolerance", {})
+        new = {limited[name].key: plain.pop(name) for name in limited.keys() & plain.keys()}
         if "layers" in plain:
             layers = plain.pop("layers")
             globs = () if isinstance(layers, bool) else layers
             plain |= {"each_layer": layers is True, "layer_globs": globs}
         budget_settings = replace(
-            budget_settings, ceilings={**budget_settings.ceilings, **new}, **plain
+            budget_settings.with_tolerance(tolerance),
+            ceilings={**budget_settings.ceilings, **new},
+            **plain,
         )
     return budget_settings

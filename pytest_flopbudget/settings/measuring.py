@@ -1,4 +1,4 @@
-"""The settings of one measurement."""
+"""The settings of one measurement: of a model, and of the time that is spent on its latency."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_flopbudget.profile.environment import Environment
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureSettings:
-    """What is to be measured, and how."""
+    """The settings of one measurement: what is measured, and how."""
 
     metrics: tuple[str, ...] = ("params", "gflops")
     engine: str = "dispatch"
@@ -23,8 +23,7 @@ class MeasureSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyGoal:
-    """What a latency is for, which decides how long it is measured."""
+    """The purpose of a measured latency, which decides for how long a model is timed."""
 
     budget_ms: Callable[[Environment], Fraction | None] = lambda _: None  # the largest that passes
     stored: bool = False  # it may become a baseline, and must be good even if it passes
-    progress: Callable[[str], None] = lambda _: None  # is told which phase begins

@@ -97,9 +97,20 @@ def test_it_is_told_as_python_tells_it_with_the_layer_and_its_inputs(
     assert project.budgets() == before
 
 
+@pytest.mark.parametrize("line", [LINES["shapes"][0], LINES["raises another"][0]])
+def test_the_lines_of_the_test_and_of_the_model_are_shown_alone(
+    project: Project, line: str
+) -> None:
+    """Also of the error that the model handled when it raised another one."""
+    write(project, line)
+    said = failure_of(project.judge(), "test_broken")
+    assert any("mat1 and mat2 shapes cannot be multiplied" in line for line in said)
+    assert not any("pytest_flopbudget/" in line or "torch/_ops.py" in line for line in said)
+    assert said[-1].startswith("test_a.py:")
+
+
 def test_our_own_lines_are_shown_if_asked_for(project: Project) -> None:
     write(project, "return x @ x")
-    assert not any("pytest_flopbudget/" in li for li in failure_of(project.judge(), "test_broken"))
     full = failure_of(project.judge("--full-trace"), "test_broken")
     assert any("pytest_flopbudget/measure/counting/dispatch_engine.py" in line for line in full)
 

@@ -8,9 +8,9 @@ import pytest
 from pytest_flopbudget.errors import SettingsError
 from pytest_flopbudget.settings.budget import (
     BudgetSettings,
-    apply,
     argument_parsers,
     parse_arguments,
+    with_arguments,
 )
 
 NAMES = ", ".join(f"`{name}`" for name in argument_parsers())
@@ -147,13 +147,13 @@ def test_a_wrong_value_names_its_argument(arguments: dict[str, Any], message: st
 
 def test_without_markers_nothing_changes() -> None:
     base = BudgetSettings(threads=3)
-    assert apply(base, []) == base
-    assert apply(base, [{}]) == base
+    assert with_arguments(base, []) == base
+    assert with_arguments(base, [{}]) == base
 
 
 def test_a_marker_wins_over_the_options() -> None:
     base = BudgetSettings(mode="inference", threads=3, device="cpu")
-    budget_settings = apply(base, [parsed(mode="training", device="cuda")])
+    budget_settings = with_arguments(base, [parsed(mode="training", device="cuda")])
     assert (budget_settings.mode, budget_settings.threads, budget_settings.device) == (
         "training",
         3,
@@ -167,7 +167,7 @@ def test_the_closest_marker_wins_key_by_key() -> None:
         parsed(threads=2, name="near"),
         parsed(threads=3),
     )
-    budget_settings = apply(BudgetSettings(), [module, cls, function])
+    budget_settings = with_arguments(BudgetSettings(), [module, cls, function])
     assert (budget_settings.threads, budget_settings.mode, budget_settings.name) == (
         3,
         "training",
@@ -177,7 +177,7 @@ def test_the_closest_marker_wins_key_by_key() -> None:
 
 def test_ceilings_add_up_metric_by_metric() -> None:
     markers = [parsed(max_params=10, max_gflops=1), parsed(max_gflops=2, max_latency_ms=3)]
-    assert apply(BudgetSettings(), markers).ceilings == {
+    assert with_arguments(BudgetSettings(), markers).ceilings == {
         "params": 10,
         "gflops": 2 * 10**9,
         "latency": 3,
@@ -186,13 +186,13 @@ def test_ceilings_add_up_metric_by_metric() -> None:
 
 def test_tolerances_add_up_metric_by_metric() -> None:
     markers = [parsed(tolerance="5%"), parsed(tolerance={"latency": "50%"})]
-    assert apply(BudgetSettings(), markers).tolerance == {
+    assert with_arguments(BudgetSettings(), markers).tolerance == {
         "params": Fraction(1, 20),
         "gflops": Fraction(1, 20),
         "latency": Fraction(1, 2),
         "memory": Fraction(1, 20),
     }
-    assert apply(BudgetSettings(), [parsed(tolerance={"gflops": "1%"})]).tolerance == {
+    assert with_arguments(BudgetSettings(), [parsed(tolerance={"gflops": "1%"})]).tolerance == {
         "params": 0,
         "gflops": Fraction(1, 100),
         "latency": Fraction(1, 4),
@@ -207,13 +207,15 @@ def test_tolerances_add_up_metric_by_metric() -> None:
 def test_layers_are_all_none_or_some(
     layers: object, each_layer: bool, globs: tuple[str, ...]
 ) -> None:
-    budget_settings = apply(BudgetSettings(), [parsed(layers=layers)])
+    budget_settings = with_arguments(BudgetSettings(), [parsed(layers=layers)])
     assert (budget_settings.each_layer, budget_settings.layer_globs) == (each_layer, globs)
 
 
 @pytest.mark.parametrize("last", [True, False])
 def test_a_closer_marker_takes_globs_back(last: bool) -> None:
-    budget_settings = apply(BudgetSettings(), [parsed(layers=["a.*"]), parsed(layers=last)])
+    budget_settings = with_arguments(
+        BudgetSettings(), [parsed(layers=["a.*"]), parsed(layers=last)]
+    )
     assert (budget_settings.each_layer, budget_settings.layer_globs) == (last, ())
 
 
@@ -221,7 +223,7 @@ def test_a_closer_marker_takes_globs_back(last: bool) -> None:
 def test_what_the_command_line_pins_wins_over_a_marker(name: str) -> None:
     base = BudgetSettings(metrics=("params",), engine="dispatch")
     marker = parsed(metrics="latency", engine="thop", threads=2)
-    budget_settings = apply(base, [marker, marker], [name])
+    budget_settings = with_arguments(base, [marker, marker], [name])
     assert getattr(budget_settings, name) == getattr(base, name)
     assert budget_settings.threads == 2
     other = {"metrics": "engine", "engine": "metrics"}[name]
@@ -232,6 +234,6 @@ def test_a_marker_is_not_used_up() -> None:
     marker = parsed(max_params=1, layers=["a"], tolerance="5%", mode="training")
     before = dict(marker)
     base = BudgetSettings()
-    assert apply(base, [marker]) == apply(base, [marker])
+    assert with_arguments(base, [marker]) == with_arguments(base, [marker])
     assert marker == before
     assert base == BudgetSettings()

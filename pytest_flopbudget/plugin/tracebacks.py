@@ -1,0 +1,52 @@
+"""What pytest shows of an error in a model: the frames of the test and of the model, not ours."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWN_MODULES = "pytest_flopbudget."
+OPERATOR_CALLS = "torch._ops"  # where an operator that we run is called; it has no line by itself
+
+
+def hide_own_frames(call: pytest.CallInfo[None]) -> None:
+    """Leave the frames of this plugin out of the error of a phase, and of those that led to it."""
+    if call.excinfo is not None:
+        for error in _chain(call.excinfo.value):
+            error.__traceback__ = _without_own_frames(error.__traceback__)
+        call.excinfo = pytest.ExceptionInfo.from_exception(call.excinfo.value)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, then what it was raised from, or while what was handled."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ if one.__suppress_context__ else one.__context__
+
+
+def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    shown = [one for one in _frames(traceback) if not _module(one).startswith(OWN_MODULES)]
+    if len(shown) > 1 and _module(shown[-1]) == OPERATOR_CALLS:
+        shown.pop()
+    linked = None
+    for one in reversed(shown):
+        linked = TracebackType(linked, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return linked
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _module(traceback: TracebackType) -> str:
+    return str(traceback.tb_frame.f_globals.get("__name__"))
