@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.plugin.project import Project, failure_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FILE = "test_a/test_broken.yaml"
 MODEL = """
@@ -123,12 +127,21 @@ def test_not_a_number_is_a_number_to_a_budget(project: Project) -> None:
     assert untouched(project)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C interrupt here as well where a shell has a job in its background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 STOPS = {
     "Ctrl-C": "while True: signal.raise_signal(signal.SIGINT)",
     "Ctrl-C while it is timed": "x.is_meta or signal.raise_signal(signal.SIGINT)",
 }
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("line", STOPS.values(), ids=STOPS.keys())
 def test_ctrl_c_leaves_the_model_and_its_baseline_as_they_were(project: Project, line: str) -> None:
     marker = "metrics='params,gflops,latency'"
