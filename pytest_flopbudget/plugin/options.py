@@ -1,7 +1,7 @@
 """The options of the command line and their ini twins, as pytest must know them at every start.
 
-This is imported by every run of pytest, also by those without a budget: it says what there is, and
-`settings` what it means.
+Every run of pytest imports this, also those without a budget, and nothing heavy with it: that the
+defaults are those of `BudgetSettings`, which takes as long to import as all of this, is tested.
 """
 
 from __future__ import annotations
@@ -17,13 +17,19 @@ class Option(NamedTuple):
 
     name: str
     metavar: str
-    help: str
+    meaning: str
+    default: str = ""  # as it would be typed; none if empty
     is_list: bool = False
     on_command_line: bool = True
 
     @property
+    def help(self) -> str:
+        """The meaning, and the default if there is one."""
+        return f"{self.meaning} ({self.default})" if self.default else self.meaning
+
+    @property
     def flag(self) -> str:
-        """The option as it is typed."""
+        """What is typed on the command line."""
         return f"--flop-budget-{self.name.replace('_', '-')}"
 
     @property
@@ -54,26 +60,29 @@ class Option(NamedTuple):
 
 
 OPTIONS = (
-    Option("dir", "DIR", "where baselines lie, relative to the rootdir (budgets)"),
+    Option("dir", "DIR", "where baselines lie, relative to the rootdir", "budgets"),
     Option(
         "metrics",
         "LIST",
-        "what is measured, judged and updated, also memory (params,gflops,latency)",
+        "what is measured, judged and updated, also memory",
+        "params,gflops,latency",
         is_list=True,
     ),
     Option(
         "engine",
         "NAME",
         "what counts FLOPs: `dispatch` the operators that ran, `thop` twice what THOP counts, "
-        "`yolov5` THOP by the rules of YOLOv5's published tables (dispatch)",
+        "`yolov5` THOP by the rules of YOLOv5's published tables",
+        "dispatch",
     ),
     Option("device", "DEV", "cpu, cuda, cuda:1, mps, xpu, auto (where the model is)"),
-    Option("threads", "N", "intra-op threads while timing on the CPU (1)"),
-    Option("time_limit", "S", "seconds of timing per model at the most (10)"),
+    Option("threads", "N", "intra-op threads while timing on the CPU", "1"),
+    Option("time_limit", "S", "seconds of timing per model at the most", "10"),
     Option(
         "tolerance",
         "LIST",
-        "allowed growth per metric (params=0,gflops=0,latency=25%%,memory=5%%)",
+        "allowed growth per metric",
+        "params=0,gflops=0,latency=25%,memory=5%",
         is_list=True,
     ),
     Option(
@@ -89,12 +98,13 @@ OPTIONS = (
         is_list=True,
         on_command_line=False,
     ),
-    Option("table", "WHICH", "per-layer tables in the terminal: failed, all, none (failed)"),
-    Option("depth", "N", "depth of the layers shown (2)"),
+    Option("table", "WHICH", "per-layer tables in the terminal: failed, all, none", "failed"),
+    Option("depth", "N", "depth of the layers shown", "2"),
     Option(
         "github",
         "WHEN",
-        "annotations, step summary and folded tables of GitHub Actions: auto, on, off (auto)",
+        "annotations, step summary and folded tables of GitHub Actions: auto, on, off",
+        "auto",
     ),
 )
 FILES = {  # `--flop-budget-NAME FILE`, without an ini twin
@@ -107,41 +117,47 @@ FILES = {  # `--flop-budget-NAME FILE`, without an ini twin
 def add_options(parser: pytest.Parser) -> None:
     """Declare everything that can be typed or written."""
     group = parser.getgroup("flop-budget", "compute budgets of PyTorch models")
-    switch = group.addoption
-    switch("--flop-budget", action="store_true", help="profile the models and judge them")
-    switch("--no-flop-budget", action="store_false", dest="flop_budget", help="do not, after all")
-    switch("--update-budgets", action="store_true", help="profile the models, write baselines")
-    switch(
+    add = group.addoption
+    add("--flop-budget", action="store_true", help="profile the models and judge them")
+    add(
+        "--no-flop-budget",
+        action="store_false",
+        dest="flop_budget",
+        help="do not profile, whatever addopts or the options before this one say",
+    )
+    add("--update-budgets", action="store_true", help="profile the models, write baselines")
+    add(
         "--flop-budget-trim",
         action="store_true",
         help="with --update-budgets: remove baselines whose test is gone",
     )
-    group.addoption(
+    add(
         "--flop-budget-propose",
         metavar="DIR",
         help="judge, and write into DIR what --update-budgets would write",
     )
     for option in OPTIONS:
         if option.on_command_line:
-            group.addoption(option.flag, dest=option.ini, metavar=option.metavar, help=option.help)
+            text = option.help.replace("%", "%%")  # argparse formats it
+            add(option.flag, dest=option.ini, metavar=option.metavar, help=text)
         kind: Literal["linelist", "string"] = "linelist" if option.is_list else "string"
-        parser.addini(option.ini, option.help.replace("%%", "%"), type=kind, default=None)
-    group.addoption(
+        parser.addini(option.ini, option.help, type=kind, default=None)
+    add(
         "--flop-budget-base",
         metavar="REF",
         help="say which budgets are above those of this commit; needs git",
     )
     for name, text in FILES.items():
-        group.addoption(f"--flop-budget-{name}", metavar="FILE", help=text)
+        add(f"--flop-budget-{name}", metavar="FILE", help=text)
 
 
 def is_active(config: pytest.Config) -> bool:
-    """Tell whether any model is profiled at all."""
+    """Return whether any model is profiled at all."""
     return bool(config.getoption("flop_budget") or config.getoption("update_budgets"))
 
 
 def are_set(config: pytest.Config) -> bool:
-    """Tell whether anybody gave any option or ini value."""
+    """Return whether anybody gave any option or ini value."""
     others = [f"flop_budget_{name}" for name in ("trim", "propose", "base", *FILES)]
     given = any(option.typed(config) or option.written(config) for option in OPTIONS)
     return given or any(map(config.getoption, others))

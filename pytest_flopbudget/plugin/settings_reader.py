@@ -16,7 +16,6 @@ from pytest_flopbudget.settings.run import RunSettings
 if TYPE_CHECKING:
     import pytest
 
-
 PARSERS: dict[str, parsers.Parser] = {
     "dir": parsers.file_name,
     "metrics": parsers.metrics,
@@ -31,8 +30,6 @@ PARSERS: dict[str, parsers.Parser] = {
     "depth": parsers.whole(0),
     "github": parsers.choice(*parsers.GITHUB),
 }
-
-
 UPDATING = {"dir", "metrics", "engine", "device", "threads"}  # these decide what an update writes
 
 
@@ -45,11 +42,10 @@ def read_settings(config: pytest.Config) -> RunSettings:
     found = {option.name: _read(config, option) for option in OPTIONS}
     typed = {name for name, (_, from_command_line) in found.items() if from_command_line}
     value = {name: value for name, (value, _) in found.items() if value is not None}
-    tolerance = value.pop("tolerance", {})
-    directory = config.rootpath / value.pop("dir", "budgets")
-    table, depth = value.pop("table", "failed"), value.pop("depth", 2)
-    github = value.pop("github", "auto")
-    there = os.environ.get("GITHUB_ACTIONS") == "true"
+    tolerance = value.pop("tolerance")
+    directory = config.rootpath / value.pop("dir")
+    table, depth, github = (value.pop(name) for name in ("table", "depth", "github"))
+    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     if config.getoption("flop_budget_trim") and not config.getoption("update_budgets"):
         raise SettingsError("`--flop-budget-trim`: expected `--update-budgets` as well, found none")
     return RunSettings(
@@ -68,7 +64,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
         adds_entry="metrics" in typed and any(not METRICS[key].exact for key in value["metrics"]),
         table=table,
         depth=depth,
-        github=github == "on" or (github == "auto" and there),
+        github=github == "on" or (github == "auto" and on_github),
         trim=config.getoption("flop_budget_trim"),
         base=config.getoption("flop_budget_base") or None,
         propose=_propose(config, directory),
@@ -110,13 +106,17 @@ def _files(config: pytest.Config) -> dict[str, Path]:
 
 
 def _read(config: pytest.Config, option: Option) -> tuple[Any, bool]:
-    """Return the value of an option, `None` if nobody gave one, and whether it was typed."""
+    """Return the value of an option, `None` if it has none, and whether it was typed."""
     parse = PARSERS[option.name]
     ini = _parsed(parse, f"`{option.ini}` in {config.inipath}", option.written(config))
     typed = _parsed(parse, f"`{option.flag}`", option.typed(config))
     if isinstance(ini, dict) and isinstance(typed, dict):
         return {**ini, **typed}, True
-    return (ini, False) if typed is None else (typed, True)
+    if typed is not None:
+        return typed, True
+    if ini is not None:
+        return ini, False
+    return (parse(option.default) if option.default else None), False
 
 
 def _parsed(parse: parsers.Parser, where: str, raw: Any) -> Any:

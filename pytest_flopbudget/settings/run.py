@@ -1,4 +1,4 @@
-"""pytest's options and ini values, read once into a frozen record."""
+"""The settings of one run: what it is to do for all of its budgets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pytest_flopbudget.settings.budget import BudgetSettings
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What this run of pytest is to do, for all budgets."""
+    """The settings of one run, from the command line and the ini file."""
 
     judge: bool
-    update: bool
+    update: bool  # write baselines
     root: Path  # the rootdir
     directory: Path  # absolute
     shown_directory: str  # relative to the rootdir where it lies in there
@@ -27,4 +27,4 @@ class RunSettings:
     trim: bool  # remove stale baselines
     base: str | None  # the commit to compare baselines with
     propose: Path | None  # where to write what an update would
-    files: dict[str, Path]  # the reports to write, by the names in `options.FILES`
+    files: dict[str, Path]  # the reports to write, by format: `json`, `html`, `markdown`

@@ -1,0 +1,54 @@
+"""The options and the marker, as the help of pytest lists them: all, with their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_flopbudget.plugin.hooks import MARKER
+from pytest_flopbudget.plugin.options import OPTIONS, Option
+from pytest_flopbudget.plugin.settings_reader import PARSERS
+from pytest_flopbudget.settings import parsers
+from pytest_flopbudget.settings.budget import ARGUMENTS, BudgetSettings
+
+if TYPE_CHECKING:
+    from tests.plugin.project import Project
+
+BY_NAME = {option.name: option for option in OPTIONS}
+OF_A_BUDGET = [BY_NAME[f.name] for f in fields(BudgetSettings) if f.name in BY_NAME]
+
+
+@pytest.mark.parametrize("option", OF_A_BUDGET, ids=lambda option: option.name)
+def test_the_default_in_the_help_is_that_of_a_budget(option: Option) -> None:
+    applies = getattr(BudgetSettings(), option.name)
+    assert (PARSERS[option.name](option.default) if option.default else None) == (applies or None)
+
+
+def test_every_option_has_a_parser() -> None:
+    assert PARSERS.keys() == BY_NAME.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("engine", parsers.ENGINES),
+        ("fail_on", parsers.FAIL_ON),
+        ("github", parsers.GITHUB),
+        ("table", parsers.TABLES),
+    ],
+)
+def test_the_help_names_every_value(name: str, values: tuple[str, ...]) -> None:
+    assert [value for value in values if value not in BY_NAME[name].help] == []
+
+
+def test_the_marker_is_listed_with_every_argument() -> None:
+    listed = MARKER.partition("(")[2].partition(")")[0].split(", ")
+    assert sorted(listed) == sorted(ARGUMENTS)
+
+
+def test_the_help_shows_options_and_their_twins_with_their_defaults(project: Project) -> None:
+    shown = " ".join(project.run("--help").outlines).split()
+    for option in OPTIONS:
+        assert " ".join(shown).count(option.help) == 1 + option.on_command_line
