@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.settings.parsers import whole
+from pytest_flopbudget.settings.parsers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,17 +26,17 @@ def main(arguments: list[str] | None = None) -> int:
     selftest.add_argument(
         "--threads", type=_at_least(1), default=1, help="intra-op threads while timing (1)"
     )
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
     from pytest_flopbudget.selftest import run_selftest
 
-    return run_selftest(asked.runs, asked.threads)
+    return run_selftest(options.runs, options.threads)
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
-            number: int = whole(minimum)(text)
+            number: int = whole_number(minimum)(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
         return number

@@ -1,4 +1,4 @@
-"""Every error that a user can meet, one class per cause; each is one sentence, then a hint."""
+"""The errors that a user can meet, one class per cause; each is one sentence, then a hint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FlopBudgetError(Exception):
 
 
 class SettingsError(FlopBudgetError):
-    """An option, an ini value or a marker argument has a name or a value that does not exist."""
+    """An option, an ini value or a marker argument has a wrong name or value."""
 
 
 class BudgetNameError(FlopBudgetError):
@@ -45,12 +45,12 @@ class MeasureError(FlopBudgetError):
 
 
 def one_of(names: Iterable[str]) -> str:
-    """List `names` for a message: `` `a`, `b`, `c` ``."""
+    """Return `names` as a message lists them: `` `a`, `b`, `c` ``."""
     return ", ".join(f"`{name}`" for name in names)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Suggest the valid name that a misspelt one probably meant, or nothing."""
+    """Return a question for the valid name that a misspelt one probably meant, or nothing."""
     from difflib import get_close_matches
 
     matches = get_close_matches(name, list(names), n=1)

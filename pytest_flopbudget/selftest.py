@@ -1,4 +1,4 @@
-"""How noisy this machine is: the same model against itself, each time in a process of its own.
+"""Measures how noisy this machine is: one model, timed again and again, each time in a new process.
 
 Runs of one process agree better with each other than with those of the next one, whose memory lies
 elsewhere. A gate compares runs of different processes, so these are what is measured.
@@ -26,7 +26,7 @@ ONE_RUN = (
 
 @dataclass(frozen=True)
 class OneRun:
-    """What one process measured."""
+    """The latency that one process measured, and how reliable it is."""
 
     latency_ms: float
     rounds: int
@@ -35,7 +35,7 @@ class OneRun:
 
     @property
     def text(self) -> str:
-        """The run on one line."""
+        """The run, as one line."""
         rounds = f"{self.uncontended} of {self.rounds} rounds uncontended"
         return f"{self.latency_ms:.3f} ms, {self.unreliable_reason or rounds}"
 
@@ -47,16 +47,16 @@ def run_selftest(
     one_run: Callable[[int], OneRun] | None = None,
     write: Callable[[str], object] = print,
 ) -> int:
-    """Measure, tell each run as it comes, and then what follows; 1 if nothing does."""
+    """Time the model in each process, and write what tolerance follows; return 1 if none does."""
     write(f"{runs} processes time the same small convolutional net, one after the other")
     found = []
     for number in range(1, runs + 1):
         found.append((one_run or in_process)(threads))
         write(f"  {number:>{len(str(runs))}}: {found[-1].text}")
-    believed = [run.latency_ms for run in found if not run.unreliable_reason]
-    for line in conclusion(believed, runs):
+    reliable = [run.latency_ms for run in found if not run.unreliable_reason]
+    for line in conclusion_lines(reliable, runs):
         write(line)
-    return 0 if len(believed) > 1 else 1
+    return 0 if len(reliable) > 1 else 1
 
 
 def in_process(threads: int) -> OneRun:
@@ -66,8 +66,8 @@ def in_process(threads: int) -> OneRun:
     return OneRun(**json.loads(done.stdout))
 
 
-def conclusion(times_ms: Sequence[float], runs: int) -> Iterator[str]:
-    """Say what the times of all runs that can be believed mean for a tolerance."""
+def conclusion_lines(times_ms: Sequence[float], runs: int) -> Iterator[str]:
+    """Yield the tolerance that follows from the times of the reliable runs, in lines of text."""
     if len(times_ms) < runs:
         yield f"{runs - len(times_ms)} of {runs} runs could not be told from noise"
     if len(times_ms) <= 1:
@@ -81,5 +81,5 @@ def conclusion(times_ms: Sequence[float], runs: int) -> Iterator[str]:
 
 
 def affordable(growth: Fraction) -> int:
-    """Return the tolerance in percent that noise of such a growth leaves room for."""
+    """Return the smallest tolerance in percent that is safe from noise of such a growth."""
     return ceil(max(LEAST, MARGIN * growth) * 100)

@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def encode(value: object) -> Any:
-    """Turn records, tuples, dicts, enums and fractions into dicts, lists, strings and numbers."""
+    """Return dicts, lists, strings and numbers for records, tuples, enums and fractions."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in fields(value) if _travels(f)}
+        return {f.name: encode(getattr(value, f.name)) for f in fields(value) if _is_encoded(f)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Fraction):
@@ -27,32 +27,32 @@ def encode(value: object) -> Any:
     return value
 
 
-def decode(kind: type[T], value: Any) -> T:
-    """Rebuild what `encode` took apart; `kind` is a type or an annotation of one."""
-    return _decode(kind, value)  # type: ignore[no-any-return]
+def decode(annotation: type[T], value: Any) -> T:
+    """Return the value that `encode` encoded, of the type that an annotation names."""
+    return _decode(annotation, value)  # type: ignore[no-any-return]
 
 
-def _travels(field: Field[Any]) -> bool:
-    """Tell whether a field is part of what the record says, and not only of where it was found."""
+def _is_encoded(field: Field[Any]) -> bool:
+    """Return whether a field counts when records are compared; others say where one was found."""
     return field.compare
 
 
-def _decode(kind: Any, value: Any) -> Any:
-    origin, arguments = get_origin(kind), get_args(kind)
+def _decode(annotation: Any, value: Any) -> Any:
+    origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
-        kinds = (argument for argument in arguments if argument is not type(None))
-        return None if value is None else _decode(next(kinds), value)
+        others = (argument for argument in arguments if argument is not type(None))
+        return None if value is None else _decode(next(others), value)
     if origin is tuple:
         return tuple(_decode(arguments[0], item) for item in value)
     if origin is dict:
         return {key: _decode(arguments[1], item) for key, item in value.items()}
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        return kind(**{key: _decode(hints[key], item) for key, item in value.items()})
-    takes_text = isinstance(kind, type) and issubclass(kind, Enum | Fraction)
-    return kind(value) if takes_text else value
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        hints = _hints(annotation)
+        return annotation(**{key: _decode(hints[key], item) for key, item in value.items()})
+    takes_text = isinstance(annotation, type) and issubclass(annotation, Enum | Fraction)
+    return annotation(value) if takes_text else value
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _hints(annotation: type) -> dict[str, Any]:
+    return get_type_hints(annotation)

@@ -44,8 +44,8 @@ PLACES_OF_MEASURE = """
     build_profile
     pipeline
 """
-AT_THE_TOP = {"torch": "measure*", "thop": "measure*", "yaml": "baseline.yaml_*"}
-IN_A_BODY = {"torch": "*", "thop": "measure*", "yaml": "baseline.yaml_*"}
+IN_A_BODY = {"torch": "*", "thop": "measure*", "yaml": "baseline.yaml_*", "pytest": "plugin*"}
+AT_THE_TOP = {**IN_A_BODY, "torch": "measure*"}
 
 
 # --- the start ---
@@ -225,6 +225,7 @@ def test_no_folder_has_more_files_than_a_reader_takes_in(folder: Path) -> None:
         ("plugin.fixture", "def run():\n    import thop"),
         ("baseline.reader", "from yaml import nodes"),
         ("settings.run", "def read():\n    import yaml"),
+        ("settings.run", "if TYPE_CHECKING:\n    import pytest"),
         ("report.json", "from pytest_flopbudget import plugin"),
         ("report.json", "def run():\n    from pytest_flopbudget.plugin.options import OPTIONS"),
         ("measure.pipeline", "from pytest_flopbudget.verdict.judge_model import judge"),

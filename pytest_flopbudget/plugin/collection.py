@@ -1,4 +1,4 @@
-"""What was collected, to know which baselines are stale: those whose test is gone."""
+"""The tests that a run collected, to find stale baselines: those whose test is gone."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ OUTPUT = "flop_budget_collected"  # what a worker sends to the controller
 
 
 class CollectedTests:
-    """The tests that exist, and the files of which only a part was looked at."""
+    """The tests that a run collected, and the files that it collected in whole or not."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._tests: set[str] = set()  # before any deselection
-        self._files: set[str] = set()  # those that were looked into, also if they have no test
-        self._partial: set[str] = set()
-        self._outside: set[str] = set()  # of the rootdir: what pytest calls them depends on the run
-        self._finished = False  # no Ctrl-C nor `-x` stopped the collection on its way
+        self._files: set[str] = set()  # that were collected, also if they have no test
+        self._incomplete: set[str] = set()  # files with tests that were deselected, or an error
+        self._outside: set[str] = set()  # files outside of the rootdir: the run decides their names
+        self._finished = False  # neither Ctrl-C nor `-x` stopped the collection
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self._tests.add(node_id(item))
@@ -42,11 +42,11 @@ class CollectedTests:
         self._finished = True
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
-        self._partial.update(TestId.parse(item.nodeid).file for item in items)
+        self._incomplete.update(TestId.parse(item.nodeid).file for item in items)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         file = TestId.parse(report.nodeid).file
-        (self._files if report.passed else self._partial).add(file)
+        (self._files if report.passed else self._incomplete).add(file)
 
     def pytest_sessionfinish(self) -> None:
         if hasattr(self._config, "workeroutput") and self._finished:
@@ -62,15 +62,15 @@ class CollectedTests:
             own.update(theirs)
 
     def is_gone(self, test: str) -> bool:
-        """Tell whether a test does not exist any more, as far as this run can know."""
-        home = TestId.parse(test).file
+        """Return whether a test exists no more; not where this run did not see enough to know."""
+        file = TestId.parse(test).file
         if test in self._tests:
             return False
-        is_there = bool(self._outside) or (self._config.rootpath / home).exists()
-        return home in self._whole_files() or not is_there
+        is_there = bool(self._outside) or (self._config.rootpath / file).exists()
+        return file in self._whole_files() or not is_there
 
     def stale(self, settings: RunSettings) -> list[str]:
-        """List the stale baselines, relative to the budget folder."""
+        """Return the stale baselines, relative to the budget folder."""
         return [
             file.relative_to(settings.directory).as_posix()
             for file in sorted(settings.directory.rglob("*.yaml"))
@@ -78,19 +78,19 @@ class CollectedTests:
         ]
 
     def _whole_files(self) -> set[str]:
-        """Return the files that were collected from end to end."""
+        """Return the files of which every test was collected."""
         option = self._config.getoption
         named = {arg.partition("::")[0] for arg in self._config.args if "::" in arg}
         if not self._finished or option("lf", default=False) or (named and option("pyargs")):
             return set()
         by_node = {file for argument in named for file in self._relative(argument)}
-        return self._files - self._partial - by_node - self._outside - {""}  # that of the session
+        return self._files - self._incomplete - by_node - self._outside - {""}  # the session's own
 
     def _found(self) -> tuple[set[str], ...]:
-        return self._tests, self._files, self._partial, self._outside
+        return self._tests, self._files, self._incomplete, self._outside
 
     def _relative(self, argument: str) -> Iterator[str]:
-        """Yield what node ids may call a file: as it was typed, and after symbolic links."""
+        """Yield the names that node ids have for a file: as typed, and without symbolic links."""
         path, root = self._config.invocation_params.dir / argument, self._config.rootpath
         for file, folder in ((os.path.normpath(path), root), (path.resolve(), root.resolve())):
             with suppress(ValueError):
@@ -98,7 +98,7 @@ class CollectedTests:
 
 
 def _test_of(file: Path) -> str | None:
-    """Read the test that a baseline names in its head; an invalid file is nobody's."""
+    """Return the test that a baseline names in its head, `None` if the file is not valid."""
     from pytest_flopbudget.baseline.reader import text_in
     from pytest_flopbudget.baseline.yaml_nodes import parse
 

@@ -13,7 +13,7 @@ import pytest
 from pytest_flopbudget.baseline.location import inside
 from pytest_flopbudget.errors import BaselineError, ConflictError
 from pytest_flopbudget.plugin.collection import COLLECTED
-from pytest_flopbudget.plugin.items import clash, node_id, target, typed
+from pytest_flopbudget.plugin.items import clash, node_id, target, typed_path
 from pytest_flopbudget.plugin.progress import progress_of
 from pytest_flopbudget.settings.budget import BudgetSettings
 from pytest_flopbudget.settings.measuring import LatencyGoal
@@ -54,7 +54,7 @@ class BudgetRequest:
     @cached_property
     def update(self) -> UpdateCommand:
         """The command that accepts what is measured."""
-        return UpdateCommand(target=target(self.item), options=self.settings.typed)
+        return UpdateCommand(target=target(self.item), options=self.settings.update_options)
 
 
 def evaluate(request: BudgetRequest) -> Result:
@@ -88,7 +88,7 @@ def _read_baseline(request: BudgetRequest) -> Baseline | None:
     try:
         baseline = read(inside(directory, request.path), request.file)
     except BaselineError as error:
-        file = typed(request.item.config, directory / request.path)
+        file = typed_path(request.item.config, directory / request.path)
         raise BaselineError(error.sentence, _remedy(error, file, request.update)) from None
     owner = request.test if baseline is None else baseline.test
     if owner != request.test and not request.item.config.stash[COLLECTED].is_gone(owner):

@@ -1,4 +1,4 @@
-"""What the plugin asks of a test: its markers, its node id, the baseline that it will use."""
+"""What the plugin reads from a test: its markers, its node id, the baseline that it will use."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ NAME = "flop_budget"  # of the fixture and of the marker
 
 
 def uses_fixture(item: Any) -> bool:
-    """Tell whether a test asks for the fixture by an argument, its own or that of a fixture."""
+    """Return whether a test asks for the fixture by an argument, its own or that of a fixture."""
     return NAME in getattr(item, "fixturenames", ())
 
 
 def check_marker(item: pytest.Item) -> None:
-    """Check the arguments of the markers of a test, and that they serve something.
+    """Check the arguments of the markers of a test, and that the test uses the fixture.
 
     Raises:
-        SettingsError: they are wrong, or the test does not use the fixture.
+        SettingsError: an argument is wrong, or the fixture is not used.
     """
     if not any(mark.name == NAME for mark in item.own_markers):
         return
@@ -41,7 +41,7 @@ def check_marker(item: pytest.Item) -> None:
 
 
 def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:
-    """Parse the markers that apply to a test, the farthest first.
+    """Return the parsed arguments of each marker that applies to a test, the farthest first.
 
     Raises:
         SettingsError: an argument has a wrong name or value.
@@ -53,13 +53,13 @@ def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:
 
 
 def target(item: pytest.Item) -> str:
-    """Return what selects a test on the command line, from where pytest was started."""
+    """Return what selects a test on the command line, as it is typed where pytest was started."""
     file, colons, rest = node_id(item).partition("::")
-    return f"{typed(item.config, item.config.rootpath / file)}{colons}{rest}"
+    return f"{typed_path(item.config, item.config.rootpath / file)}{colons}{rest}"
 
 
-def typed(config: pytest.Config, file: Path) -> str:
-    """Return what names a file on the command line, from where pytest was started."""
+def typed_path(config: pytest.Config, file: Path) -> str:
+    """Return the path of a file as it is typed where pytest was started."""
     return Path(os.path.relpath(file, config.invocation_params.dir)).as_posix()
 
 
@@ -83,7 +83,7 @@ def planned_path(item: pytest.Item) -> PurePosixPath:
 
 
 def clash(path: object, one: str, other: str) -> BudgetNameError:
-    """Describe two tests that claim one name, also if they differ in case only."""
+    """Return the error of two tests that claim one baseline, or two that differ in case only."""
     return BudgetNameError(
         f"two tests claim the baseline `{path}`: `{one}` and `{other}`",
         "give one of them another name (the case of letters does not count), "
@@ -92,5 +92,5 @@ def clash(path: object, one: str, other: str) -> BudgetNameError:
 
 
 def failure(text: str) -> Failed:
-    """Make the failure of a test out of a text that needs no traceback."""
+    """Return the failure of a test that shows a text and no traceback."""
     return pytest.fail.Exception(text, pytrace=False)

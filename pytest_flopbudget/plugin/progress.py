@@ -1,4 +1,4 @@
-"""Says on a terminal which test is measured, and what is done, when that takes a while."""
+"""A line on the terminal that says which test is measured, and what is done just now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAUSE_S = 0.5  # between two changes of the line
 def progress_of(
     item: pytest.Item, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[str], None]]:
-    """Give what is to be told each phase of a measuring, and clear the line at its end.
+    """Yield a function that shows the phase of a measurement; clear the line at the end.
 
     Nothing is shown where nobody watches: in a file, a pipe, a worker of xdist, or under `-q`.
     """

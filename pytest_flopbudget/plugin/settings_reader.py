@@ -1,4 +1,4 @@
-"""Reads the settings of a run from pytest's options and ini values."""
+"""Reads the settings of a run from the options and ini values of pytest."""
 
 from __future__ import annotations
 
@@ -21,20 +21,26 @@ PARSERS: dict[str, parsers.Parser] = {
     "metrics": parsers.metrics,
     "engine": parsers.choice(*parsers.ENGINES),
     "device": parsers.device,
-    "threads": parsers.whole(1),
+    "threads": parsers.whole_number(1),
     "time_limit": parsers.seconds,
     "tolerance": parsers.tolerance,
     "fail_on": parsers.choices(*parsers.FAIL_ON),
     "ignore_ops": parsers.operators,
     "table": parsers.choice(*parsers.TABLES),
-    "depth": parsers.whole(0),
+    "depth": parsers.whole_number(0),
     "github": parsers.choice(*parsers.GITHUB),
 }
-UPDATING = {"dir", "metrics", "engine", "device", "threads"}  # these decide what an update writes
+UPDATE_OPTIONS = {
+    "dir",
+    "metrics",
+    "engine",
+    "device",
+    "threads",
+}  # these decide what an update writes
 
 
 def read_settings(config: pytest.Config) -> RunSettings:
-    """Read and check every option and ini value.
+    """Return the settings of a run, read from every option and ini value.
 
     Raises:
         SettingsError: the first value that is wrong, and where it was written.
@@ -56,10 +62,10 @@ def read_settings(config: pytest.Config) -> RunSettings:
         shown_directory=Path(os.path.relpath(directory, config.rootpath)).as_posix(),
         budget_settings=BudgetSettings(**value).with_tolerance(tolerance),
         pinned=tuple(sorted(typed & {"metrics", "engine"})),
-        typed=tuple(
+        update_options=tuple(
             f"{option.flag}={option.typed(config)}"
             for option in OPTIONS
-            if option.name in typed & UPDATING
+            if option.name in typed & UPDATE_OPTIONS
         ),
         adds_entry="metrics" in typed and any(not METRICS[key].exact for key in value["metrics"]),
         table=table,
@@ -73,7 +79,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
 
 
 def _propose(config: pytest.Config, budgets: Path) -> Path | None:
-    """Read where proposals go, relative to where pytest was started."""
+    """Return the folder of proposals, which is relative to where pytest was started."""
     typed = config.getoption("flop_budget_propose")
     if typed is None:
         return None
@@ -94,7 +100,7 @@ def _propose(config: pytest.Config, budgets: Path) -> Path | None:
 
 
 def _files(config: pytest.Config) -> dict[str, Path]:
-    """Read where reports go, relative to where pytest was started."""
+    """Return the files of reports, which are relative to where pytest was started."""
     typed = {name: config.getoption(f"flop_budget_{name}") for name in FILES}
     files = {name: config.invocation_params.dir / file for name, file in typed.items() if file}
     for name, file in files.items():

@@ -53,7 +53,7 @@ ARGUMENTS: dict[str, parsers.Parser] = {
     "mode": parsers.choice(*parsers.MODES),
     "engine": parsers.choice(*parsers.ENGINES),
     "device": parsers.device,
-    "threads": parsers.whole(1),
+    "threads": parsers.whole_number(1),
 }
 
 

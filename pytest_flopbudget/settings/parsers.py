@@ -1,4 +1,4 @@
-"""From what a user wrote - on the command line, in an ini file, in a marker - to values.
+"""Parsers of what a user writes on the command line, in an ini file or in a marker.
 
 Every parser takes a string or the Python value itself and raises `ValueError` with one clause,
 `expected ..., found ...`; whoever calls it says where that was written.
@@ -23,13 +23,13 @@ TABLES = ("failed", "all", "none")
 FAIL_ON = ("improved", "stale", "not_compared", "inconclusive")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "npu", "privateuseone")
 
-LONGEST = 10**6  # seconds
+MAX_SECONDS = 10**6
 
 Parser = Callable[[Any], Any]
 
 
 def words(value: object) -> tuple[str, ...]:
-    """Split `a, b`, or a list of such texts; repetitions are dropped."""
+    """Return the words of `a, b`, or of a list of such texts, each once."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"expected a list of words, found `{value!r}`")
@@ -38,7 +38,7 @@ def words(value: object) -> tuple[str, ...]:
 
 
 def choice(*names: str) -> Parser:
-    """Make a parser that takes one of `names`."""
+    """Return a parser that takes one of `names`."""
 
     def parse(value: object) -> str:
         if value not in names:
@@ -49,7 +49,7 @@ def choice(*names: str) -> Parser:
 
 
 def choices(*names: str) -> Parser:
-    """Make a parser that takes several of `names`, separated by commas or as a list."""
+    """Return a parser that takes several of `names`, separated by commas or as a list."""
     one = choice(*names)
     return lambda value: tuple(one(word) for word in words(value))
 
@@ -81,8 +81,8 @@ def device(value: object) -> str:
     return str(value)
 
 
-def whole(minimum: int) -> Parser:
-    """Make a parser of whole numbers of at least `minimum`."""
+def whole_number(minimum: int) -> Parser:
+    """Return a parser of whole numbers of at least `minimum`."""
 
     def parse(value: object) -> int:
         if isinstance(value, str) and value.strip().isdecimal():
@@ -97,13 +97,13 @@ def whole(minimum: int) -> Parser:
 def seconds(value: object) -> float:
     """Parse a duration in seconds, above 0."""
     number = _positive(value, "a number of seconds above 0")
-    if number > LONGEST:
-        raise ValueError(f"expected at most {LONGEST} seconds, found `{value}`")
+    if number > MAX_SECONDS:
+        raise ValueError(f"expected at most {MAX_SECONDS} seconds, found `{value}`")
     return float(number)
 
 
 def ceiling(metric: Metric) -> Parser:
-    """Make a parser of ceilings, from shown units (as in `max_gflops`) to exact base units."""
+    """Return a parser of ceilings, from shown units (as in `max_gflops`) to exact base units."""
 
     def parse(value: object) -> Fraction:
         return _positive(value, "a number above 0") * metric.scale
@@ -111,8 +111,8 @@ def ceiling(metric: Metric) -> Parser:
     return parse
 
 
-def share(value: object) -> Fraction:
-    """Parse a relative growth, `"5%"` or `0.05`, exactly as it is written."""
+def growth(value: object) -> Fraction:
+    """Parse an allowed growth, `"5%"` or `0.05`, exactly as it is written."""
     text = str(value).strip()
     number = _number(text.removesuffix("%"))
     if isinstance(value, bool) or number is None or number < 0:
@@ -136,11 +136,11 @@ def tolerance(value: object) -> dict[str, Fraction]:
         if len(value) < len(items):
             raise ValueError(f"expected each metric once, found `{_repeated(items)}` again")
     if not isinstance(value, Mapping):
-        return {key: share(value) for key, metric in METRICS.items() if metric.exact}
+        return {key: growth(value) for key, metric in METRICS.items() if metric.exact}
     for key in value:
         if key not in METRICS:
             raise ValueError(_unknown(key, METRICS))
-    return {key: share(value[key]) for key in value}
+    return {key: growth(value[key]) for key in value}
 
 
 def layers(value: object) -> bool | tuple[str, ...]:
@@ -180,7 +180,7 @@ def _positive(value: object, expected: str) -> Fraction:
 
 
 def _number(value: object) -> Fraction | None:
-    """Read a number exactly as it is written: 0.1 is a tenth, not the double nearest to it."""
+    """Return a number exactly as it is written: 0.1 is a tenth, not the double nearest to it."""
     try:
         if isinstance(value, Rational):
             return Fraction(value)

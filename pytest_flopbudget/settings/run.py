@@ -19,7 +19,7 @@ class RunSettings:
     shown_directory: str  # relative to the rootdir where it lies in there
     budget_settings: BudgetSettings  # before any marker
     pinned: tuple[str, ...]  # marker arguments that the command line overrides
-    typed: tuple[str, ...]  # options of the command line that an update needs as well
+    update_options: tuple[str, ...]  # of the command line, that an update needs as well
     adds_entry: bool  # the command line names a metric that each environment has an entry of
     table: str
     depth: int

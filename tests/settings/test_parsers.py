@@ -137,20 +137,21 @@ def test_a_wrong_device(value: object, message: str) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [(1, 1), ("1", 1), (" 8 ", 8), (10**9, 10**9)])
 def test_a_whole_number(value: object, expected: int) -> None:
-    assert parsers.whole(1)(value) == expected
+    assert parsers.whole_number(1)(value) == expected
 
 
 @pytest.mark.parametrize("value", [0, "0", -1, "-1", 1.0, "1.5", "", "one", True, None, "²", [1]])
 def test_a_whole_number_has_a_minimum(value: object) -> None:
-    assert refusal(parsers.whole(1), value) == (
+    assert refusal(parsers.whole_number(1), value) == (
         f"expected a whole number of at least 1, found `{value}`"
     )
 
 
 def test_the_minimum_may_be_nothing() -> None:
-    assert parsers.whole(0)("0") == 0
+    assert parsers.whole_number(0)("0") == 0
     assert (
-        refusal(parsers.whole(0), False) == "expected a whole number of at least 0, found `False`"
+        refusal(parsers.whole_number(0), False)
+        == "expected a whole number of at least 0, found `False`"
     )
 
 
@@ -224,8 +225,8 @@ def test_a_ceiling_may_be_a_decimal() -> None:
         (0.999, Fraction(999, 1000)),
     ],
 )
-def test_a_share_is_a_fraction_or_a_percentage(value: object, expected: Fraction) -> None:
-    assert parsers.share(value) == expected
+def test_a_growth_is_a_fraction_or_a_percentage(value: object, expected: Fraction) -> None:
+    assert parsers.growth(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_a_share_is_a_fraction_or_a_percentage(value: object, expected: Fraction
     [(5, "5%"), ("5", "5%"), (1, "1%"), ("1", "1%"), (1.0, "1.0%"), (25, "25%"), ("12.5", "12.5%")],
 )
 def test_a_bare_number_of_one_or_more_is_refused_with_a_hint(value: object, hint: str) -> None:
-    assert refusal(parsers.share, value) == (
+    assert refusal(parsers.growth, value) == (
         f'expected a growth below 1 or in percent, found `{value}`: write `"{hint}"`'
     )
 
@@ -241,8 +242,8 @@ def test_a_bare_number_of_one_or_more_is_refused_with_a_hint(value: object, hint
 @pytest.mark.parametrize(
     "value", [True, False, None, "", "%", "x", "five%", -0.05, "-5%", NAN, INF, "nan%", "5%%", [5]]
 )
-def test_what_is_no_share(value: object) -> None:
-    assert refusal(parsers.share, value) == (
+def test_what_is_no_growth(value: object) -> None:
+    assert refusal(parsers.growth, value) == (
         f'expected a growth such as `"5%"` or `0.05`, found `{value}`'
     )
 
@@ -331,7 +332,13 @@ def test_a_name_is_not_empty(value: object) -> None:
 def test_a_parser_parses_or_refuses(value: object) -> None:
     each = [
         *(parsers.words, parsers.metrics, parsers.operators, parsers.device, parsers.seconds),
-        *(parsers.share, parsers.tolerance, parsers.layers, parsers.file_name, parsers.whole(1)),
+        *(
+            parsers.growth,
+            parsers.tolerance,
+            parsers.layers,
+            parsers.file_name,
+            parsers.whole_number(1),
+        ),
         *(parsers.ceiling(GFLOPS), parsers.choice("a"), parsers.choices("a")),
     ]
     for parse in each:
@@ -343,5 +350,5 @@ def test_a_parser_parses_or_refuses(value: object) -> None:
 
 @given(percent=st.decimals(0, 99, places=3))
 def test_a_percentage_is_read_as_it_is_written(percent: Decimal) -> None:
-    assert parsers.share(f"{percent}%") == Fraction(percent) / 100
-    assert parsers.share(float(percent / 100)) == Fraction(percent) / 100
+    assert parsers.growth(f"{percent}%") == Fraction(percent) / 100
+    assert parsers.growth(float(percent / 100)) == Fraction(percent) / 100
