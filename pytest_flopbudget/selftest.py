@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 MARGIN = 2  # what a minute shows of the noise is not all of it
-LEAST = Fraction(5, 100)  # a tolerance below this is never advised
+MIN_TOLERANCE = Fraction(5, 100)  # none below this is ever advised
 ONE_RUN = (
     "import sys; from pytest_flopbudget.measure.timing.reference_model import main; main(sys.argv)"
 )
@@ -82,4 +82,4 @@ def conclusion_lines(times_ms: Sequence[float], runs: int) -> Iterator[str]:
 
 def affordable(growth: Fraction) -> int:
     """Return the smallest tolerance in percent that is safe from noise of such a growth."""
-    return ceil(max(LEAST, MARGIN * growth) * 100)
+    return ceil(max(MIN_TOLERANCE, MARGIN * growth) * 100)

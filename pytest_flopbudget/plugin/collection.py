@@ -23,7 +23,7 @@ OUTPUT = "flop_budget_collected"  # what a worker sends to the controller
 
 
 class CollectedTests:
-    """The tests that a run collected, and the files that it collected in whole or not."""
+    """The tests that a run collected, and the files that it collected in whole or in part."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config

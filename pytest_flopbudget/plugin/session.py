@@ -49,14 +49,14 @@ def attach(report: pytest.TestReport, test_results: TestResults) -> None:
 
 
 class Session:
-    """A run as the process sees it that talks to the user: the results of all tests so far."""
+    """The results of a run, in the process that reports them: the only one, or the controller."""
 
     def __init__(self, settings: RunSettings, collected: CollectedTests) -> None:
         self._settings = settings
         self._collected = collected
         self._by_worker: dict[str, dict[str, TestResults]] = {}  # by test and worker of xdist
         self._places: dict[str, tuple[str, int | None]] = {}  # file and line of each test
-        self._run = Run(settings=settings, results=())  # as soon as it has ended, all of it
+        self._run = Run(settings=settings, results=())  # until it has ended
         self._updates = BaselineUpdates(settings)
         self._complaints: list[str] = []  # about what decides nothing
 

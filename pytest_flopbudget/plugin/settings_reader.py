@@ -30,13 +30,7 @@ PARSERS: dict[str, parsers.Parser] = {
     "depth": parsers.whole_number(0),
     "github": parsers.choice(*parsers.GITHUB),
 }
-UPDATE_OPTIONS = {
-    "dir",
-    "metrics",
-    "engine",
-    "device",
-    "threads",
-}  # these decide what an update writes
+UPDATE_OPTIONS = {"dir", "metrics", "engine", "device", "threads"}  # that change what is written
 
 
 def read_settings(config: pytest.Config) -> RunSettings:

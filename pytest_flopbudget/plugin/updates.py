@@ -81,7 +81,7 @@ def results_of(tests: Iterable[TestResults]) -> list[Result]:
 
 
 def _writable(settings: RunSettings, tests: Iterable[TestResults]) -> list[Result]:
-    """Return the results to write or to propose, unless another budget claims their baseline."""
+    """Return the results to write, or to propose: of tests that ended well, below all ceilings."""
     if settings.update:
         ended_well = [test for test in tests if test.passed]
     elif settings.propose:
