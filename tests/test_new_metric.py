@@ -27,7 +27,7 @@ from pytest_flopbudget.report.run_summary import outcome_lines
 from pytest_flopbudget.report.terminal import budget_lines
 from pytest_flopbudget.report.update_summary import change_lines
 from pytest_flopbudget.settings import parsers
-from pytest_flopbudget.settings.budget import BudgetSettings, apply, parse_arguments
+from pytest_flopbudget.settings.budget import BudgetSettings, parse_arguments, with_arguments
 from pytest_flopbudget.verdict.judge_model import judge, judge_ceilings
 from tests.strategies import (
     ENVIRONMENT,
@@ -150,7 +150,10 @@ def test_it_can_be_asked_for_and_is_given_its_tolerance_and_its_ceiling() -> Non
     assert parsers.tolerance("energy=5%") == {"energy": Fraction(1, 20)}
     assert BudgetSettings().tolerance["traffic"] == Fraction(1, 100)
     marker = parse_arguments("marker", (), {"max_traffic_mb": 3.5, "max_energy_j": 1})
-    assert apply(BudgetSettings(), [marker]).ceilings == {"traffic": 3_500_000, "energy": 10**6}
+    assert with_arguments(BudgetSettings(), [marker]).ceilings == {
+        "traffic": 3_500_000,
+        "energy": 10**6,
+    }
 
 
 # ------------------------------------------------------------------------------- verdicts

@@ -11,7 +11,7 @@ from pytest_flopbudget.plugin.hooks import MARKER
 from pytest_flopbudget.plugin.options import OPTIONS, Option
 from pytest_flopbudget.plugin.settings_reader import PARSERS
 from pytest_flopbudget.settings import parsers
-from pytest_flopbudget.settings.budget import ARGUMENTS, BudgetSettings
+from pytest_flopbudget.settings.budget import BudgetSettings, argument_parsers
 
 if TYPE_CHECKING:
     from tests.plugin.project import Project
@@ -45,7 +45,7 @@ def test_the_help_names_every_value(name: str, values: tuple[str, ...]) -> None:
 
 def test_the_marker_is_listed_with_every_argument() -> None:
     listed = MARKER.partition("(")[2].partition(")")[0].split(", ")
-    assert sorted(listed) == sorted(ARGUMENTS)
+    assert sorted(listed) == sorted(argument_parsers())
 
 
 def test_the_help_shows_options_and_their_twins_with_their_defaults(project: Project) -> None:
