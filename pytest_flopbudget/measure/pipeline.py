@@ -12,7 +12,7 @@ from pytest_flopbudget.measure.call import ModelCall, copy_to, set_mode
 from pytest_flopbudget.measure.call_interception import is_compiled
 from pytest_flopbudget.measure.counting import dispatch_engine, thop_engine
 from pytest_flopbudget.measure.error_notes import layer_note_on_error
-from pytest_flopbudget.measure.hardware.devices import dtype_of, is_there, requested
+from pytest_flopbudget.measure.hardware.devices import dtype_of, is_present, requested
 from pytest_flopbudget.measure.hardware.environment import environment_of
 from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
 from pytest_flopbudget.measure.isolation.placement import placed_on
@@ -103,7 +103,7 @@ def _time(
     device = requested(settings.device, tensors)
     if device.type == "meta" or any(tensor.is_meta for tensor in tensors):
         return DeviceRun(reasons=dict.fromkeys(RUN, "the weights are on meta"))
-    if not is_there(device):
+    if not is_present(device):
         return DeviceRun(reasons=dict.fromkeys(RUN, f"there is no device `{device}` here"))
     written = [] if counted is None else counted.written
     if any(map(has_gradient_hooks, state.tensors)):

@@ -14,9 +14,9 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def quota() -> Fraction | None:
-    """Return how many cores' time this process may use, `None` if no group limits it.
+    """Return how many cores the time of this process amounts to at most; `None` is no limit.
 
-    A group is limited by all groups around it: the tightest counts.
+    A group is limited by all groups around it: the smallest quota counts.
     """
     return min((found for group in _groups() if (found := _quota(group)) is not None), default=None)
 
@@ -32,13 +32,13 @@ def _groups() -> Iterator[Path]:
     except OSError:  # not on Linux
         return
     for line in lines:
-        _, controllers, name = line.split(":", 2)
+        _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        inside = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
+        names = [name for name in PurePosixPath(path).parts if name not in ("/", "..")]
         for mount in {ROOT / controllers, ROOT / "cpu"} if controllers else {ROOT}:
-            for depth in range(len(inside), -1, -1):
-                yield mount.joinpath(*inside[:depth])
+            for depth in range(len(names), -1, -1):
+                yield mount.joinpath(*names[:depth])
 
 
 def _quota(group: Path) -> Fraction | None:

@@ -1,4 +1,4 @@
-"""Where a model lies, whether a device is there, and the way there and back."""
+"""Devices: the one that a model lies on, the one that is asked for, and whether it is present."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ CPU, META = torch.device("cpu"), torch.device("meta")
 
 
 def device_of(tensors: Iterable[torch.Tensor]) -> torch.device:
-    """Return where the first tensor lies; a model without any runs on the CPU."""
+    """Return the device of the first tensor; a model without any runs on the CPU."""
     return next((tensor.device for tensor in tensors), CPU)
 
 
 def dtype_of(tensors: Iterable[torch.Tensor]) -> torch.dtype:
-    """Return the type of the first floating-point tensor, or the default."""
+    """Return the dtype of the first floating-point tensor, or the default dtype."""
     floating = (tensor.dtype for tensor in tensors if tensor.is_floating_point())
     return next(floating, torch.get_default_dtype())
 
 
 def requested(name: str | None, tensors: Iterable[torch.Tensor]) -> torch.device:
-    """Resolve a device setting; `auto` is the accelerator if there is one."""
+    """Return the device that a setting names: `auto` is the accelerator, if the machine has one."""
     if name is None:
         return device_of(tensors)
     if name == "auto":
@@ -33,8 +33,8 @@ def requested(name: str | None, tensors: Iterable[torch.Tensor]) -> torch.device
     return torch.device(name)
 
 
-def is_there(device: torch.device) -> bool:
-    """Tell whether tensors can be put on a device here."""
+def is_present(device: torch.device) -> bool:
+    """Return whether this machine has a device."""
     if device.type in ("cpu", "meta"):
         return True
     present = accelerator()
@@ -44,5 +44,5 @@ def is_there(device: torch.device) -> bool:
 
 
 def accelerator() -> torch.device | None:
-    """Return the kind of accelerator that this machine has, if it has one."""
+    """Return the accelerator that this machine has, without an index, or `None`."""
     return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None

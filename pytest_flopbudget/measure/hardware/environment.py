@@ -1,4 +1,4 @@
-"""What latency and memory depend on: the machine, the device and how torch uses them."""
+"""The environment of a measurement: the machine, the device and how torch uses them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 def environment_of(
     device: torch.device, dtype: torch.dtype, *, threads: int, compiled: bool
 ) -> Environment:
-    """Describe where and how a model is timed."""
+    """Return the environment in which a model is run."""
     return Environment(
         device=device.type,
         hardware=cpu_model() if device.type in ("cpu", "meta") else accelerator_model(device),
@@ -33,7 +33,7 @@ def environment_of(
 
 
 def usable_cores() -> int:
-    """Count the cores that this process may use, by affinity and by the quotas of its cgroups."""
+    """Return how many cores this process may use, by its affinity and the quotas of its cgroups."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
@@ -43,7 +43,7 @@ def usable_cores() -> int:
 
 
 def cpu_model() -> str:
-    """Name the CPU without trademarks and clock frequency."""
+    """Return the name of the CPU, without trademarks and clock frequency."""
     name = _cpu_name() or platform.processor() or platform.machine()
     name = re.sub(
         r"\((R|TM)\)|\bCPU\b|\bProcessor\b|@.*|\b\d+-Core\b", " ", name, flags=re.IGNORECASE
@@ -52,7 +52,7 @@ def cpu_model() -> str:
 
 
 def accelerator_model(device: torch.device) -> str:
-    """Name an accelerator as its driver does, or by its type."""
+    """Return the name that its driver gives an accelerator, or its type."""
     module = torch.get_device_module(device)
     if hasattr(module, "get_device_name"):
         return str(module.get_device_name(device)).replace(",", " ")

@@ -1,4 +1,4 @@
-"""Holding off the garbage collector, which runs when it wants to and looks at every object."""
+"""The garbage collector, which runs at moments of its own and looks at every object."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def garbage_collection_off() -> Iterator[None]:
-    """Collect no garbage meanwhile."""
-    collects = gc.isenabled()
+    """Keep the garbage collector from running inside of the context."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collects:
+        if was_enabled:
             gc.enable()

@@ -1,4 +1,4 @@
-"""The switches of the whole process that a forward may flip: read before, put back after."""
+"""The global flags of torch that a forward may set: read before a measurement, restored after."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from pytest_flopbudget.measure.hardware.devices import accelerator
 from pytest_flopbudget.measure.torch_internals.autograd import set_grad_enabled
 
-Switch = tuple[Callable[[], Any], Callable[[Any], Any]]  # reads it, sets it
+Flag = tuple[Callable[[], Any], Callable[[Any], Any]]  # reads it, sets it
 
 ATTRIBUTES = {
     "backends.cudnn": "enabled benchmark deterministic allow_tf32 fp32_precision",
@@ -27,7 +27,7 @@ ATTRIBUTES = {
         fp32_precision
     """,
 }
-FUNCTIONS = {  # by module: what reads a switch, what sets it
+FUNCTIONS = {  # by module: what reads a flag, what sets it
     "": """
         get_num_threads set_num_threads  get_default_dtype set_default_dtype
         get_float32_matmul_precision set_float32_matmul_precision
@@ -43,8 +43,8 @@ FUNCTIONS = {  # by module: what reads a switch, what sets it
 
 @contextmanager
 def global_flags_restored() -> Iterator[None]:
-    """Put every switch back that was changed, also after an exception."""
-    before = list(_readable(_switches()))
+    """Restore every flag that was changed, also after an exception."""
+    before = list(_readable(_flags()))
     try:
         yield
     finally:
@@ -53,12 +53,12 @@ def global_flags_restored() -> Iterator[None]:
                 write(value)
 
 
-def _readable(switches: Iterator[Switch]) -> Iterator[tuple[Callable[[], Any], Any, Any]]:
-    """Read each switch that this version has.
+def _readable(flags: Iterator[Flag]) -> Iterator[tuple[Callable[[], Any], Any, Any]]:
+    """Yield what reads and sets each flag that this version has, and its value.
 
     torch refuses the old names of precisions once a new one was used.
     """
-    for read, write in switches:
+    for read, write in flags:
         try:
             value = read()
         except (AttributeError, RuntimeError):
@@ -66,7 +66,7 @@ def _readable(switches: Iterator[Switch]) -> Iterator[tuple[Callable[[], Any], A
         yield read, write, value
 
 
-def _switches() -> Iterator[Switch]:
+def _flags() -> Iterator[Flag]:
     for path, names in ATTRIBUTES.items():
         owner = _find(path)
         for name in names.split():
@@ -87,7 +87,7 @@ def _switches() -> Iterator[Switch]:
 
 
 def _find(path: str) -> Any:
-    """Find something of torch by its path; `None` where this version has it not."""
+    """Return something of torch by its path; `None` where this version does not have it."""
     found: Any = torch
     for name in path.split("."):
         found = getattr(found, name, None)
@@ -95,7 +95,7 @@ def _find(path: str) -> Any:
 
 
 def _deterministic() -> tuple[bool, bool]:
-    """Tell whether deterministic algorithms are asked for, and whether only by a warning."""
+    """Return whether deterministic algorithms are asked for, and whether only by a warning."""
     return (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),

@@ -1,4 +1,4 @@
-"""Placement: a model on another device for a while, and back."""
+"""Placement: a model whose tensors lie on another device for a while."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def placed_on(state: SavedState, device: torch.device) -> Iterator[None]:
-    """Let a model hold twins of its tensors on a device; nothing is copied back."""
-    twins = TensorSubstitutes()
+    """Let a model hold copies of its tensors on a device; nothing is copied back."""
+    copies = TensorSubstitutes()
 
-    def there(tensor: torch.Tensor) -> torch.Tensor:
+    def on_device(tensor: torch.Tensor) -> torch.Tensor:
         if _is_on(tensor, device):
             return tensor
-        return twins.of(tensor, lambda: tensor.detach().to(device))
+        return copies.of(tensor, lambda: tensor.detach().to(device))
 
-    state.substitute(there)
+    state.substitute(on_device)
     try:
         yield
     finally:

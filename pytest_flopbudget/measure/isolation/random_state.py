@@ -34,7 +34,7 @@ def random_state_restored() -> Iterator[None]:
 
 
 def seed(number: int) -> None:
-    """Seed the CPU and an accelerator that runs; torch would also seed one that starts later."""
+    """Seed the CPU, and an accelerator only if it is in use; `torch.manual_seed` seeds both."""
     torch.default_generator.manual_seed(number)
     device = _running_accelerator()
     if device is not None and hasattr(device, "manual_seed_all"):

@@ -1,4 +1,4 @@
-"""The memory that tensors lie in, so that a view is known by what it looks at."""
+"""The storages in which tensors lie: a view has the storage of what it is a view of."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Storage = StorageWeakRef | int
 
 
 def storage_of(tensor: torch.Tensor) -> Storage:
-    """Identify the memory of a tensor, and keep its identity from being given to another one.
+    """Return the identity of a tensor's memory, which no other memory gets while it is held.
 
-    A sparse, packed, wrapping or lazy tensor has no memory of its own to share: it stands for
-    itself.
+    A sparse, packed, wrapping or lazy tensor has no memory that it could share: its own identity
+    is returned.
     """
     if tensor.layout is not torch.strided:
         return id(tensor)
@@ -32,12 +32,13 @@ def storage_of(tensor: torch.Tensor) -> Storage:
 
 def memory_of(tensor: torch.Tensor) -> Iterator[torch.UntypedStorage]:
     """Yield the storages in which a tensor lies; a sparse one has several, an opaque one none."""
-    for part in _strided_parts(tensor):
+    for component in _components(tensor):
         with suppress(NotImplementedError, RuntimeError, ValueError):
-            yield part.untyped_storage()
+            yield component.untyped_storage()
 
 
-def _strided_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _components(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return the dense tensors of which a sparse one consists; a dense one is its own."""
     if tensor.layout is torch.sparse_coo:
         return coo_tensors(tensor)
     if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
@@ -48,7 +49,7 @@ def _strided_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def forbid_data_pointers(tensors: Iterable[torch.Tensor]) -> None:
-    """Let it fail to ask for the address of a tensor without values.
+    """Make it an error to ask for the address of a tensor without values.
 
     torch answers 0, and a raw kernel that is given that address ends the process.
     """

@@ -1,4 +1,4 @@
-"""Tensors that stand for others: on another device, without values."""
+"""Substitutes of tensors: without values, or on another device."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class TensorSubstitutes:
-    """Stand-ins by the identity of what they stand for."""
+    """The substitutes that were made so far, by the identity of the tensors they replace."""
 
     def __init__(self) -> None:
-        self._twins: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._pairs: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # the tensor, its substitute
 
     def of(self, tensor: torch.Tensor, make: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Return the twin of a tensor, made once; a tensor that is held twice has one twin."""
-        if id(tensor) not in self._twins:
-            twin = _like(tensor, make())
-            forbid_data_pointers((twin,))
-            self._twins[id(tensor)] = (tensor, twin)
-        return self._twins[id(tensor)][1]
+        """Return the one substitute of a tensor, made by `make` if there is none yet."""
+        if id(tensor) not in self._pairs:
+            substitute = _like(tensor, make())
+            forbid_data_pointers((substitute,))
+            self._pairs[id(tensor)] = (tensor, substitute)
+        return self._pairs[id(tensor)][1]
 
 
-def _like(tensor: torch.Tensor, twin: torch.Tensor) -> torch.Tensor:
-    """Give a twin what else the tensor is: a parameter, with gradients, with attributes."""
+def _like(tensor: torch.Tensor, substitute: torch.Tensor) -> torch.Tensor:
+    """Make a substitute what else the tensor is: a parameter, with gradients, with attributes."""
     if isinstance(tensor, nn.Parameter):
-        twin = nn.Parameter(twin, requires_grad=tensor.requires_grad)
-        twin.__dict__.update(vars(tensor))
-        return twin
-    return twin.requires_grad_(tensor.requires_grad)
+        parameter = nn.Parameter(substitute, requires_grad=tensor.requires_grad)
+        vars(parameter).update(vars(tensor))
+        return parameter
+    return substitute.requires_grad_(tensor.requires_grad)

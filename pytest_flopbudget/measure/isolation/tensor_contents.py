@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def contents_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
-    """Restore the contents of tensors that the model writes into."""
+    """Restore the values of tensors that the model writes into."""
     copies = [(t, t.detach().clone()) for t in tensors if not t.is_meta]
     try:
         yield
@@ -26,7 +26,7 @@ def contents_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
 
 @contextmanager
 def memory_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
-    """Let tensors have the memory again that they had, if the model gives them another one."""
+    """Give tensors back the memory in which they lay, if the model set their `.data`."""
     before = [(t, t.data) for t in tensors if t.is_leaf and t.layout is torch.strided]
     try:
         yield

@@ -9,7 +9,7 @@ from torch import nn
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import SettingsError
 from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
-from pytest_flopbudget.measure.hardware.devices import device_of, dtype_of, is_there, requested
+from pytest_flopbudget.measure.hardware.devices import device_of, dtype_of, is_present, requested
 from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.isolation.placement import placed_on
 from tests.measure.counting.corpus import CORPUS, LOW_BIT, QUANTISED, Case
@@ -56,7 +56,7 @@ def test_the_device_that_is_asked_for(name: str | None, device: str) -> None:
     indirect=["accelerators"],
 )  # fmt: skip
 def test_whether_a_device_is_there(device: str, *, there: bool) -> None:
-    assert is_there(torch.device(device)) is there
+    assert is_present(torch.device(device)) is there
 
 
 def test_where_a_model_is() -> None:
@@ -97,7 +97,7 @@ def test_moved_to_where_it_is() -> None:
 
 @pytest.mark.parametrize("device", ["mps", "xpu"])
 def test_a_device_that_is_not_there(device: str) -> None:
-    if is_there(torch.device(device)):
+    if is_present(torch.device(device)):
         pytest.skip(f"this machine has `{device}`")
     profile = profile_model(mlp(), x(4, 8), device=device, metrics=("gflops", "latency"))
     assert profile.flops == 2 * 4 * (8 * 16 + 16 * 4)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("brief_timing")
 
-WAYS = [
+SETTINGS = [
     {"engine": "dispatch", "mode": "inference"},
     {"engine": "dispatch", "mode": "training"},
     {"engine": "thop", "mode": "inference"},
@@ -32,8 +32,8 @@ WAYS = [
 WITH_LATENCY = ("params", "gflops", "latency")
 
 
-@pytest.fixture(params=WAYS, ids=lambda way: f"{way['engine']}-{way['mode']}")
-def way(request: pytest.FixtureRequest) -> dict[str, str]:
+@pytest.fixture(params=SETTINGS, ids=lambda settings: f"{settings['engine']}-{settings['mode']}")
+def settings(request: pytest.FixtureRequest) -> dict[str, str]:
     return dict(request.param)
 
 
@@ -92,29 +92,29 @@ class Full(nn.Module):
         return rows
 
 
-def test_the_model(way: dict[str, str], *, reads_values: bool) -> None:
+def test_the_model(settings: dict[str, str], *, reads_values: bool) -> None:
     model = Full(reads_values).train()
     model.body[1].eval()
     model.body[3][0].weight.grad = torch.ones(16, 8)
     before = picture(model)
-    profile_model(model, x(4, 8), metrics=WITH_LATENCY, **way)
+    profile_model(model, x(4, 8), metrics=WITH_LATENCY, **settings)
     assert picture(model) == before
 
 
-def test_the_state_dict_loads_into_a_fresh_copy(way: dict[str, str]) -> None:
+def test_the_state_dict_loads_into_a_fresh_copy(settings: dict[str, str]) -> None:
     model = Full(reads_values=False)
     fresh = copy.deepcopy(model)
     keys = list(model.state_dict())
-    profile_model(model, x(4, 8), **way)
+    profile_model(model, x(4, 8), **settings)
     assert list(model.state_dict()) == keys
     fresh.load_state_dict(model.state_dict(), strict=True)
 
 
-def test_the_model_still_runs(way: dict[str, str]) -> None:
+def test_the_model_still_runs(settings: dict[str, str]) -> None:
     model = Full(reads_values=False).eval()
     torch.manual_seed(0)
     expected = copy.deepcopy(model)(torch.ones(4, 8))
-    profile_model(model, x(4, 8), **way)
+    profile_model(model, x(4, 8), **settings)
     torch.manual_seed(0)
     assert torch.equal(model(torch.ones(4, 8)), expected)
 
@@ -166,12 +166,12 @@ class FailsBackward(Fails):
 @pytest.mark.parametrize("error", [Mishap, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("kind", [Fails, FailsInside])
 def test_when_forward_raises(
-    way: dict[str, str], kind: type[Fails], error: type[BaseException], *, reads_values: bool
+    settings: dict[str, str], kind: type[Fails], error: type[BaseException], *, reads_values: bool
 ) -> None:
     model = kind(reads_values, error).train()
     before, threads, states = picture(model), torch.get_num_threads(), random_states()
     with pytest.raises(error):
-        profile_model(model, x(4, 8), metrics=WITH_LATENCY, **way)
+        profile_model(model, x(4, 8), metrics=WITH_LATENCY, **settings)
     assert picture(model) == before
     assert torch.get_num_threads() == threads
     assert random_states() == states
@@ -271,10 +271,10 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any, Tensor], None]]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_forward_sets(
-    request: pytest.FixtureRequest, change: str, way: dict[str, str], *, reads_values: bool
+    request: pytest.FixtureRequest, change: str, settings: dict[str, str], *, reads_values: bool
 ) -> None:
     make, apply = CHANGES[change]
-    if change == "module-added" and way["engine"] != "dispatch":
+    if change == "module-added" and settings["engine"] != "dispatch":
         pytest.skip("THOP itself counts no model that adds a module")
 
     def forward(self: Any, rows: Tensor) -> Tensor:
@@ -287,7 +287,7 @@ def test_what_forward_sets(
     model = Fn(forward, layer=nn.Linear(8, 8))
     model.held = make()
     before = picture(model)
-    profile_model(model, x(4, 8), metrics=WITH_LATENCY, **way)
+    profile_model(model, x(4, 8), metrics=WITH_LATENCY, **settings)
     assert picture(model) == before
 
 
@@ -336,15 +336,15 @@ def draws(self: Any, rows: Tensor) -> Tensor:
     return self.layer(rows + torch.rand(8))
 
 
-def test_random_states(way: dict[str, str]) -> None:
+def test_random_states(settings: dict[str, str]) -> None:
     model = Fn(draws, layer=nn.Linear(8, 8))
     before = random_states()
-    profile_model(model, x(4, 8), metrics=WITH_LATENCY, **way)
+    profile_model(model, x(4, 8), metrics=WITH_LATENCY, **settings)
     assert random_states() == before
 
 
 @pytest.fixture
-def switches() -> Iterator[Callable[[], list[Any]]]:
+def flags() -> Iterator[Callable[[], list[Any]]]:
     def state() -> list[Any]:
         return [
             torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(),
@@ -360,7 +360,7 @@ def switches() -> Iterator[Callable[[], list[Any]]]:
     assert state() == before
 
 
-def switch_all(rows: Tensor) -> Tensor:
+def set_flags(rows: Tensor) -> Tensor:
     torch.set_num_threads(torch.get_num_threads() + 1)
     torch.set_default_dtype(torch.float64)
     torch.set_grad_enabled(True)
@@ -374,29 +374,29 @@ def switch_all(rows: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("mode", ["inference", "training"])
-def test_switches(switches: Callable[[], list[Any]], mode: str) -> None:
-    model = Fn(lambda self, rows: switch_all(self.layer(rows)), layer=nn.Linear(8, 8))
+def test_flags(flags: Callable[[], list[Any]], mode: str) -> None:
+    model = Fn(lambda self, rows: set_flags(self.layer(rows)), layer=nn.Linear(8, 8))
     profile_model(model, x(4, 8), mode=mode, metrics=WITH_LATENCY)
-    del switches
+    del flags
 
 
-def test_switches_when_forward_raises(switches: Callable[[], list[Any]]) -> None:
+def test_flags_when_forward_raises(flags: Callable[[], list[Any]]) -> None:
     def fail(rows: Tensor) -> Tensor:
-        switch_all(rows)
+        set_flags(rows)
         raise Mishap
 
     with pytest.raises(Mishap):
         profile_model(Fn(fail), x(4, 8))
-    del switches
+    del flags
 
 
-def test_mkldnn_switch(switches: Callable[[], list[Any]]) -> None:
+def test_the_flag_of_mkldnn(flags: Callable[[], list[Any]]) -> None:
     def forward(rows: Tensor) -> Tensor:
         torch.backends.mkldnn.enabled = False
         return rows * 2
 
     profile_model(Fn(forward), x(4, 8))
-    del switches
+    del flags
 
 
 def test_autocast_left_on_by_forward() -> None:
@@ -434,7 +434,7 @@ INPUT_CHANGES: dict[str, Callable[[Tensor], Any]] = {
 
 @pytest.mark.parametrize("change", INPUT_CHANGES)
 def test_inputs_that_forward_changes(
-    request: pytest.FixtureRequest, change: str, way: dict[str, str], *, reads_values: bool
+    request: pytest.FixtureRequest, change: str, settings: dict[str, str], *, reads_values: bool
 ) -> None:
 
     def forward(self: Any, rows: Tensor) -> Tensor:
@@ -444,7 +444,7 @@ def test_inputs_that_forward_changes(
         return self.layer(rows)
 
     rows = torch.ones(4, 8)
-    profile_model(Fn(forward, layer=nn.Linear(8, 8)), rows, metrics=WITH_LATENCY, **way)
+    profile_model(Fn(forward, layer=nn.Linear(8, 8)), rows, metrics=WITH_LATENCY, **settings)
     assert torch.equal(rows, torch.ones(4, 8))
     assert (rows.requires_grad, rows.grad) == (False, None)
 
@@ -490,7 +490,7 @@ def test_nothing_is_added_to_gradients(
     assert all(torch.equal(p.grad, torch.ones_like(p)) for p in model.parameters())
 
 
-# The parts.
+# Each context by itself.
 
 
 def test_substitute_and_restore() -> None:
@@ -503,7 +503,7 @@ def test_substitute_and_restore() -> None:
     assert picture(model) == before
 
 
-def test_kept_restores_flags_and_requires_grad() -> None:
+def test_restored_after_an_exception() -> None:
     model = Full(reads_values=False)
     before = picture(model)
     with pytest.raises(Mishap), restored_after(model):
@@ -512,7 +512,7 @@ def test_kept_restores_flags_and_requires_grad() -> None:
     assert picture(model) == before
 
 
-def test_values_kept() -> None:
+def test_contents_restored_after_an_exception() -> None:
     tensor = torch.ones(3)
     with pytest.raises(Mishap), contents_restored([tensor, torch.ones(2, device="meta")]):
         tensor.zero_()
@@ -520,7 +520,7 @@ def test_values_kept() -> None:
     assert torch.equal(tensor, torch.ones(3))
 
 
-def test_a_deep_model_is_kept_to_its_end() -> None:
+def test_a_deep_model_is_restored_to_its_end() -> None:
     model: nn.Module = nn.Linear(2, 2)
     for _ in range(60):
         model = nn.Sequential(model)
@@ -607,7 +607,7 @@ def test_an_optimiser_that_steps_in_backward(metrics: tuple[str, ...]) -> None:
     assert torch.equal(model.weight, before)
 
 
-def flip_all() -> None:
+def set_more_flags() -> None:
     torch.backends.cuda.enable_flash_sdp(False)
     torch.backends.cudnn.allow_tf32 = not torch.backends.cudnn.allow_tf32
     torch.set_autocast_dtype("cpu", torch.float16)
@@ -616,7 +616,7 @@ def flip_all() -> None:
 
 @METRICS
 @pytest.mark.filterwarnings("ignore:Anomaly Detection:UserWarning")
-def test_switches_that_forward_flips(metrics: tuple[str, ...]) -> None:
+def test_flags_that_forward_sets(metrics: tuple[str, ...]) -> None:
     def read() -> tuple[Any, ...]:
         return (
             torch.backends.cuda.flash_sdp_enabled(),
@@ -626,5 +626,5 @@ def test_switches_that_forward_flips(metrics: tuple[str, ...]) -> None:
         )
 
     before = read()
-    profile_model(Changing(lambda _: flip_all()), x(4, 8), metrics=metrics)
+    profile_model(Changing(lambda _: set_more_flags()), x(4, 8), metrics=metrics)
     assert read() == before

@@ -1,0 +1,116 @@
+"""The walk over everything that a model, or the arguments of a call, hold.
+
+Everything a module is lies in its `__dict__`: flags, hooks, parameters, buffers and plain
+attributes. One walk over what is reachable from there finds all that a call can change.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CONTAINERS = (dict, list, set, deque)
+# How deep containers are followed inside of a module; an object and its `__dict__` are two levels.
+# A module may refer to a trainer, a data set or a linked list, which have no end and whose state is
+# not the model's. Modules themselves may be nested to any depth.
+MAX_DEPTH = 12
+OPAQUE = (
+    torch.Tensor,
+    torch.dtype,
+    torch.device,
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    type,
+    FunctionType,
+    MethodType,
+    BuiltinFunctionType,
+    ModuleType,
+)
+ATOMS = frozenset(  # the exact types of most values: known without a look at their base classes
+    {type(None), bool, int, float, str, type, FunctionType, torch.dtype, torch.device}
+)
+
+
+class ObjectWalk:
+    """What can be reached from an object, each thing once, in the order in which it is found."""
+
+    def __init__(self, start: object) -> None:
+        self.containers: list[Any] = []  # dicts, lists, sets and deques
+        self.slotted: list[Any] = []  # objects with `__slots__`
+        self.generators: list[torch.Generator] = []
+        self._tensors: dict[int, torch.Tensor] = {}
+        self._seen: dict[int, Any] = {}  # by id, held so that ids stay theirs
+        self._waiting: list[tuple[Any, int]] = [(start, 0)]  # with its depth, the next one last
+        while self._waiting:
+            self._visit(*self._waiting.pop())
+
+    @property
+    def tensors(self) -> Iterable[torch.Tensor]:
+        """The tensors: parameters, buffers and those in plain attributes."""
+        return self._tensors.values()
+
+    def _visit(self, value: Any, depth: int) -> None:
+        if isinstance(value, torch.Tensor):
+            self._tensors.setdefault(id(value), value)
+        elif depth <= MAX_DEPTH and id(value) not in self._seen and not isinstance(value, OPAQUE):
+            self._seen[id(value)] = value
+            self._visit_inside(value, depth)
+
+    def _visit_inside(self, value: Any, depth: int) -> None:
+        if isinstance(value, CONTAINERS):
+            self.containers.append(value)
+            self._visit_later(value.values() if isinstance(value, dict) else value, depth + 1)
+        elif isinstance(value, tuple | frozenset):
+            self._visit_later(value, depth + 1)
+        else:
+            self._visit_object(value, depth)
+
+    def _visit_object(self, value: Any, depth: int) -> None:
+        if isinstance(value, torch.Generator):
+            self.generators.append(value)
+        if slots := slots_of(value):
+            self.slotted.append(value)
+            self._visit_later(slots.values(), depth + 1)
+        is_module = isinstance(value, nn.Module)
+        if hasattr(value, "__dict__"):
+            self._visit_later([vars(value)], 0 if is_module else depth + 1)
+        if is_module:
+            self._visit_classes(type(value))
+
+    def _visit_classes(self, module_type: type) -> None:
+        """Visit the containers that the classes of a module share; torch's own have none."""
+        for base in module_type.__mro__:
+            if base.__module__.partition(".")[0] != "torch" and id(base) not in self._seen:
+                self._seen[id(base)] = base
+                self._visit_later([v for v in vars(base).values() if isinstance(v, CONTAINERS)], 1)
+
+    def _visit_later(self, values: Iterable[Any], depth: int) -> None:
+        new = [(value, depth) for value in values if type(value) not in ATOMS]
+        self._waiting += reversed(new)
+
+
+def slots_of(value: Any) -> dict[str, Any]:
+    """Return what an object holds in its `__slots__`."""
+    slots: dict[str, Any] = {}
+    for base in type(value).__mro__:
+        names = vars(base).get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            if isinstance(vars(base).get(name), MemberDescriptorType) and hasattr(value, name):
+                slots[name] = getattr(value, name)
+    return slots
