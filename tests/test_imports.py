@@ -37,10 +37,11 @@ APART = {(judge, "measure") for judge in ("base_commit", "verdict", "report", "s
 PLACES_OF_MEASURE = """
     torch_internals
     hardware
-    isolation
+    isolation input_descriptions
     call layers operators
-    profiled_call call_interception error_notes lazy_modules quantized_params
+    profiled_call call_interception error_notes lazy_modules params
     counting timing memory
+    device_run
     build_profile
     pipeline
 """

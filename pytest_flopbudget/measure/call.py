@@ -1,4 +1,4 @@
-"""One call of a model: its inputs, what is run, and how that is written down."""
+"""One call of a model: its arguments, how it is run, and how baselines write them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModelCall:
     def of(
         cls, model: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, *, training: bool
     ) -> ModelCall:
-        """Make a call from a tuple or one tensor; without any, from `example_input_array`."""
+        """Return the call with a tuple or one tensor; without any, with `example_input_array`."""
         if kwargs is not None and not isinstance(kwargs, Mapping):
             raise MeasureError(
                 f"expected a dict of keyword arguments, found `{type(kwargs).__name__}`",
@@ -46,35 +46,38 @@ class ModelCall:
                 args = example if isinstance(example, tuple) else (example,)
         return cls(args, kwargs, training)
 
-    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> ModelCall:
-        """Replace every tensor among the arguments."""
-        args, kwargs = tree_map_only(torch.Tensor, change, (self.args, self.kwargs))
+    def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> ModelCall:
+        """Return the call with `function(tensor)` for each tensor in the containers."""
+        args, kwargs = tree_map_only(torch.Tensor, function, (self.args, self.kwargs))
         return replace(self, args=args, kwargs=kwargs)
 
     @contextmanager
-    def standing_in(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[ModelCall]:
-        """Put other tensors in the places of all that the arguments hold, and then put them back.
+    def substituted(
+        self, substitute_of: Callable[[torch.Tensor], torch.Tensor]
+    ) -> Iterator[ModelCall]:
+        """Yield the call with another tensor in the place of each one that the arguments hold.
 
-        Containers are copied; other objects, a cache say, cannot be and are changed in place.
+        Containers are copied; other objects, a cache say, cannot be: they hold the other tensors
+        meanwhile, and are restored at the end.
         """
-        objects = self.objects()
-        objects.substitute(change)
+        objects = self.saved_objects()
+        objects.substitute(substitute_of)
         try:
-            yield self.mapped(change)
+            yield self.mapped(substitute_of)
         finally:
             objects.restore()
 
-    def objects(self) -> SavedState:
-        """Remember what the objects among the arguments hold."""
+    def saved_objects(self) -> SavedState:
+        """Save what the objects among the arguments hold."""
         leaves = tree_leaves((self.args, self.kwargs))
         return SavedState([leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)])
 
     def tensors(self) -> list[torch.Tensor]:
-        """List the tensors among the arguments."""
+        """Return the tensors among the arguments."""
         return list(tensors_in((self.args, self.kwargs)))
 
     def fresh(self) -> ModelCall:
-        """Copy the containers among the arguments, which a model may empty, but no tensor."""
+        """Return the call with new containers, as a model may empty them, of the same tensors."""
         return self.mapped(lambda tensor: tensor)
 
     def forward(self, model: nn.Module) -> Any:
@@ -98,7 +101,7 @@ class ModelCall:
             self.backward(output)
 
     def describe(self) -> tuple[str, ...]:
-        """Write the arguments as baselines do: `float32[1, 3, 640, 640]`, `mask=None`."""
+        """Return the arguments as baselines write them: `float32[1, 3, 640, 640]`, `mask=None`."""
         named = [f"{name}={_describe(value)}" for name, value in sorted(self.kwargs.items())]
         return (*map(_describe, self.args), *named)
 
@@ -113,7 +116,7 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 
 def copy_to(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy an input to a device; it remains a leaf if it needs gradients."""
+    """Return a copy of an input on a device; it is a leaf if the input needs gradients."""
     return tensor.detach().clone().to(device).requires_grad_(tensor.requires_grad)
 
 
@@ -161,12 +164,12 @@ def _described(values: Mapping[Any, Any], sign: str) -> str:
 def _describe_tensor(tensor: torch.Tensor) -> str:
     dtype = str(tensor.dtype).removeprefix("torch.")
     if tensor.is_nested:
-        return f"{dtype}{[list(map(int, part.shape)) for part in tensor.unbind()]}"
+        return f"{dtype}{[list(map(int, row.shape)) for row in tensor.unbind()]}"
     return f"{dtype}{list(map(int, tensor.shape))}"
 
 
 def shapes(values: Any) -> tuple[Shape, ...]:
-    """List the shapes of the tensors in nested values; a nested tensor has none."""
+    """Return the shapes of the tensors in nested containers; a nested tensor has none."""
     found = (values,) if isinstance(values, torch.Tensor) else tensors_in(values)
     return tuple(tuple(map(int, t.shape)) for t in found if not _is_nested(t))
 

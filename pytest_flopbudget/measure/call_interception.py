@@ -1,8 +1,8 @@
-"""Standing in for what calls a layer, to see it begin and end without a hook.
+"""The interception of calls of layers: code before and after each one, without a hook.
 
-A hook takes as long as a small layer, and some layers of PyTorch run other operators when they see
-one. What calls a module, `Module._call_impl`, is looked up on the instance, so that is where
-something can stand in front of it, with the hooks that the model itself has behind it.
+A hook takes as long as a small layer, and some layers of PyTorch run other operators when they
+have one. What calls a module, `Module._call_impl`, is looked up on the instance, so an attribute
+of the instance runs instead of it, and around the hooks of the model itself.
 """
 
 from __future__ import annotations
@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from pytest_flopbudget.measure.layers import ROOT, Layers
-from pytest_flopbudget.measure.torch_internals.modules import (
-    CALL,
-    COMPILED_CALL,
-    compiled_call,
-    compiled_from,
-    has_compiled_forward,
-)
+from pytest_flopbudget.measure.layers import ROOT, Layers, is_compiled
+from pytest_flopbudget.measure.torch_internals.modules import CALL, COMPILED_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,27 +23,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def intercepted_calls(layers: Layers, wrap: Callable[[int, Call], Call]) -> Iterator[None]:
-    """Call each layer but the root by what `wrap` makes of its number and of what calls it."""
+    """Call each layer but the root by what `wrap` makes of its index and of what calls it."""
     with ExitStack() as stack:
         for layer, module in _called_one_by_one(layers):
             for name in (CALL, COMPILED_CALL):
                 if (call := getattr(module, name)) is not None:
-                    stand_in = _StandIn(module, name, wrap(layer, call))
-                    stack.enter_context(_replaced(module, name, stand_in))
+                    intercepted = _InterceptedCall(module, name, wrap(layer, call))
+                    stack.enter_context(_replaced(module, name, intercepted))
         yield
 
 
-def is_compiled(module: nn.Module) -> bool:
-    """Tell whether a module runs as compiled, so that no layer below it is called any more."""
-    return (
-        compiled_from(module) is not None
-        or compiled_call(module) is not None
-        or has_compiled_forward(module)
-    )
-
-
-class _StandIn:
-    """Calls a layer; copied with its module, it is what calls the copy."""
+class _InterceptedCall:
+    """What calls a layer instead of `Module._call_impl`; a copy of the layer calls itself."""
 
     def __init__(self, module: nn.Module, name: str, call: Call) -> None:
         self._module = module
@@ -60,7 +45,7 @@ class _StandIn:
         return self._call(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (self._module, self._name)
+        return getattr, (self._module, self._name)  # the method of the copied module
 
 
 def _called_one_by_one(layers: Layers) -> Iterator[tuple[int, nn.Module]]:
@@ -81,8 +66,8 @@ def _has_replicas(module: nn.Module) -> bool:
 
 @contextmanager
 def _replaced(module: nn.Module, name: str, value: Any) -> Iterator[None]:
-    """Put an attribute in front of what the class or the instance has, and take it away again."""
-    attributes = module.__dict__
+    """Set an attribute of an instance, and restore or delete it at the end."""
+    attributes = vars(module)
     had, before = name in attributes, attributes.get(name)
     attributes[name] = value
     try:

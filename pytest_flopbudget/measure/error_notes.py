@@ -1,4 +1,4 @@
-"""Which layer was running when a model raised: the traceback knows, so nothing need watch."""
+"""Notes on the errors of a model: which layer was running, as the traceback tells."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FORWARD = "forward"  # of `torch.nn.Module`, as `CALL` is, which has the inputs
 
 @contextmanager
 def layer_note_on_error(layers: Layers) -> Iterator[None]:
-    """Note on what a model raises in which layer that was; Python and pytest show such notes."""
+    """Add to an exception of the model which layer raised it; Python and pytest show such notes."""
     try:
         yield
-    except (FlopBudgetError, KeyboardInterrupt, SystemExit):  # who stops a run is told where
+    except (FlopBudgetError, KeyboardInterrupt, SystemExit):  # these are no errors of the model
         raise
     except BaseException as error:  # also what a time limit raises
         if note := _note(error, layers):
@@ -58,7 +58,7 @@ def _inputs(frame: Any) -> str:
 
 
 def _add(error: BaseException, note: str) -> None:
-    """Add a note as Python 3.11 does; before, those print them who know them."""
+    """Add a note as Python 3.11 does; in 3.10 pytest shows it, too."""
     if hasattr(error, "add_note"):
         error.add_note(note)
     else:

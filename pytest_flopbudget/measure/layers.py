@@ -1,4 +1,4 @@
-"""The layers of a model, and which of them runs now."""
+"""The layers of a model: their paths, the sums over them, and whether they are compiled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.torch_internals.autograd import next_sequence_number
-from pytest_flopbudget.measure.torch_internals.modules import compiled_from
+from pytest_flopbudget.measure.torch_internals.modules import (
+    compiled_call,
+    compiled_from,
+    has_compiled_forward,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +33,8 @@ class Layers:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def totals(self, own: list[Any], both: Callable[[Any, Any], Any] = add) -> list[Any]:
-        """Sum own costs over each path and all paths below it, or join them otherwise."""
+    def totals(self, own: list[Any], join: Callable[[Any, Any], Any] = add) -> list[Any]:
+        """Return for each layer the sum of what it and all layers below it have of their own."""
         totals = list(own)
         index = {path: i for i, path in enumerate(self.paths)}
         for i in range(len(self) - 1, ROOT, -1):  # children come after their parents
@@ -38,16 +42,16 @@ class Layers:
             while path:
                 path = path.rpartition(".")[0]
                 if path in index:
-                    totals[index[path]] = both(totals[index[path]], totals[i])
+                    totals[index[path]] = join(totals[index[path]], totals[i])
                     break
         return totals
 
 
 class AutogradOwners:
-    """Which layer ran when autograd gave out a sequence number.
+    """The layers that own the nodes of the backward graph.
 
-    The nodes of the backward graph are numbered in the order in which forward makes them, so
-    the numbers at which another layer took over tell whose node one is.
+    Forward numbers the nodes in the order in which it makes them, so the numbers at which another
+    layer began to run tell which layer made a node.
     """
 
     def __init__(self) -> None:
@@ -60,9 +64,18 @@ class AutogradOwners:
         self._layers.append(layer)
 
     def at(self, number: int) -> int:
-        """Return the layer that made a node."""
+        """Return the layer that made the node of a sequence number."""
         position = bisect_right(self._numbers, number) - 1
-        return self._layers[position] if position >= 0 else 0
+        return self._layers[position] if position >= 0 else ROOT
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Return whether a module runs as compiled, so that no layer below it is called any more."""
+    return (
+        compiled_from(module) is not None
+        or compiled_call(module) is not None
+        or has_compiled_forward(module)
+    )
 
 
 def uncompiled(model: nn.Module) -> nn.Module:

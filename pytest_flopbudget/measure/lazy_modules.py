@@ -22,29 +22,27 @@ if TYPE_CHECKING:
 
 
 def initialized(model: nn.Module, call: ModelCall) -> nn.Module:
-    """Return a model whose parameters have shapes: a copy after its first call, if any is lazy."""
+    """Return the model, or if it has lazy parameters, a copy of it after a first call."""
     lazy = list(_lazy_tensors(model))
     if not lazy:
         return model
-    twin: nn.Module = deepcopy(model, {id(tensor): _another(tensor) for tensor in lazy})
-    set_mode(twin, training=False)
-    with (
-        restored_after(model),
-        call.standing_in(torch.clone) as inputs,
-    ):  # above all, random numbers
-        replace(inputs, training=False).forward(twin)
-    for original, copied in zip(model.modules(), twin.modules(), strict=True):
-        copied.training = original.training
-    return twin
+    copy: nn.Module = deepcopy(model, {id(tensor): _copy(tensor) for tensor in lazy})
+    set_mode(copy, training=False)
+    # What is restored are above all the random numbers, and what copy and model share.
+    with restored_after(model), call.substituted(torch.clone) as inputs:
+        replace(inputs, training=False).forward(copy)
+    for module, copied in zip(model.modules(), copy.modules(), strict=True):
+        copied.training = module.training
+    return copy
 
 
 def _lazy_tensors(model: nn.Module) -> Iterator[Any]:
     return filter(is_lazy, chain(model.parameters(), model.buffers()))
 
 
-def _another(tensor: Any) -> Any:
+def _copy(tensor: Any) -> Any:
     """Copy a tensor that has no shape yet; `deepcopy` cannot copy such a buffer."""
-    kind = {"device": tensor.device, "dtype": tensor.dtype}
+    options = {"device": tensor.device, "dtype": tensor.dtype}
     if isinstance(tensor, UninitializedBuffer):
-        return UninitializedBuffer(**kind)
-    return UninitializedParameter(requires_grad=tensor.requires_grad, **kind)
+        return UninitializedBuffer(**options)
+    return UninitializedParameter(requires_grad=tensor.requires_grad, **options)

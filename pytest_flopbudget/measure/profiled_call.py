@@ -10,7 +10,7 @@ from torch import nn
 
 from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
-from pytest_flopbudget.measure.layers import ROOT, Layers, uncompiled
+from pytest_flopbudget.measure.layers import ROOT, Layers, is_compiled, uncompiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,16 @@ class ProfiledCall:
     def tensors(self) -> list[torch.Tensor]:
         """The parameters and buffers of the model and the tensors among its inputs."""
         return [*self.model.parameters(), *self.model.buffers(), *self.call.tensors()]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the model is compiled, as a whole or in some of its layers."""
+        return any(map(is_compiled, (self.model, *self.layers.modules)))
+
+    @property
+    def calls_layers(self) -> bool:
+        """Whether the model calls its layers one by one: not if it is compiled as a whole."""
+        return not is_compiled(self.model)
 
 
 @contextmanager

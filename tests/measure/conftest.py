@@ -16,7 +16,7 @@ def exclusive_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def brief_timing(monkeypatch: pytest.MonkeyPatch, exclusive_at_once: None) -> None:
     """Time one call of a warm-up, one round, and one for the layers."""
     monkeypatch.setattr(
-        "pytest_flopbudget.measure.timing.noise.gc.collect", lambda *_: 0
+        "pytest_flopbudget.measure.timing.stable_process.gc.collect", lambda *_: 0
     )  # 0.1 s each
     monkeypatch.setattr("pytest_flopbudget.measure.timing.sampling.DECIDED_BY", 0.0)
     monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.MOST_WARM_UP", 1)

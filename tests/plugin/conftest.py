@@ -38,7 +38,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     fake = Machine()
     free = nullcontext(enter_result=True)
     monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.exclusive_timing", lambda: free)
-    monkeypatch.setattr("pytest_flopbudget.measure.pipeline.clock_of", lambda _: fake)
+    monkeypatch.setattr("pytest_flopbudget.measure.device_run.clock_of", lambda _: fake)
     monkeypatch.setattr("pytest_flopbudget.measure.timing.stopwatch.waited_ns", fake.waited_ns)
     return fake
 

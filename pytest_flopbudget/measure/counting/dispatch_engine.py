@@ -94,7 +94,7 @@ class CountingRun:
             state.substitute(backend.substitute)
             set_mode(profiled.module, training=training)
             with (
-                profiled.call.standing_in(backend.input) as inputs,
+                profiled.call.substituted(backend.input) as inputs,
                 eager_mode(profiled.layers, training=training),
                 backend.entered(),
                 external,

@@ -113,7 +113,7 @@ def _count_in(backend: Backend, profiled: ProfiledCall, engine: str) -> FlopCoun
     try:
         state.substitute(backend.substitute)
         set_mode(profiled.module, training=False)
-        with profiled.call.standing_in(backend.input) as inputs, tracker.attached():
+        with profiled.call.substituted(backend.input) as inputs, tracker.attached():
             caller = _Caller(profiled.module, inputs, layers)
             total, *_ = thop.profile(caller, inputs=(), custom_ops=custom, verbose=False)
     finally:

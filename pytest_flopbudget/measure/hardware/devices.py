@@ -7,10 +7,32 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 CPU, META = torch.device("cpu"), torch.device("meta")
+
+
+class NotMeasuredError(Exception):
+    """A metric cannot be measured on a device; the reason becomes a text of the profile."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def usable_device(name: str | None, tensors: Sequence[torch.Tensor]) -> torch.device:
+    """Return the device on which a model can be run, as `requested` names it.
+
+    Raises:
+        NotMeasuredError: the machine does not have it, or there are no values to run with.
+    """
+    device = requested(name, tensors)
+    if device.type == META.type or any(tensor.is_meta for tensor in tensors):
+        raise NotMeasuredError("the weights are on meta")
+    if not is_present(device):
+        raise NotMeasuredError(f"there is no device `{device}` here")
+    return device
 
 
 def device_of(tensors: Iterable[torch.Tensor]) -> torch.device:

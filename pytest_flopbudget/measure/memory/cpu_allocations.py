@@ -1,4 +1,4 @@
-"""The memory of the tensors that a call makes on the CPU, from their birth to their death."""
+"""The bytes of the tensors on the CPU that a call makes, from when they are made until freed."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 FUSED = frozenset(  # operators whose kernels are made of other operators, which are to be seen
     {"aten::_transformer_encoder_layer_fwd", "aten::_native_multi_head_attention"}
 )
-BIRTHS = frozenset({"aten::lift_fresh"})  # operators that get what has just been made
+GIVEN_NEW = frozenset({"aten::lift_fresh"})  # operators whose input no operator has made: literals
 
 
 class CpuAllocationTracker(OperatorMode):
-    """Watches the operators of a real run, and counts the bytes of the storages that they make.
+    """Sees the operators of a real run, and counts the bytes of the storages that they make.
 
-    A storage counts once, however many tensors look at it, until the last of them is gone. One
-    that an operator is given and none has made lay there before: it never counts.
+    A storage counts once, however many tensors lie in it, until the last of them is gone. One
+    that an operator is given and none has made existed before the call: it never counts.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._alive = self._peak = 0
-        self._watches: dict[int, ref[torch.UntypedStorage]] = {}  # by the address of a storage
+        self._known: dict[int, ref[torch.UntypedStorage]] = {}  # by the address of a storage
         self._sizes: dict[int, int] = {}  # of those that count
 
-    def watching(self) -> CpuAllocationTracker:
+    def recording(self) -> CpuAllocationTracker:
         """Return the mode itself."""
         return self
 
@@ -61,11 +61,11 @@ class CpuAllocationTracker(OperatorMode):
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run an operator, and count the storages that it makes or changes in size."""
-        if operator.name not in BIRTHS:
-            self._meet(given)
+        if operator.name not in GIVEN_NEW:
+            self._note_existing(given)
         output = self._run(operator, args, kwargs, given)
-        self._take(tensors((output,)))
-        self._take(operator.written(args, kwargs))  # which may have been resized
+        # Some resize what they write into and return nothing: `split_with_sizes_copy` of FSDP.
+        self._count((*tensors((output,)), *operator.written(args, kwargs)))
         return output
 
     def _run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
@@ -74,36 +74,35 @@ class CpuAllocationTracker(OperatorMode):
         with self:
             return run_on_cpu(operator.func, args, kwargs)
 
-    def _meet(self, given: list[torch.Tensor]) -> None:
-        """Note the storages that were there before."""
+    def _note_existing(self, given: list[torch.Tensor]) -> None:
         for tensor in given:
             for storage in memory_of(tensor):
-                self._watch(storage)
+                self._is_new(storage)
 
-    def _take(self, made: Iterable[torch.Tensor]) -> None:
+    def _count(self, made: Iterable[torch.Tensor]) -> None:
         """Count the storages that are new, and what others have gained or lost in size."""
         for tensor in made:
             for storage in memory_of(tensor):
-                if self._watch(storage) and _is_own(storage):
+                if self._is_new(storage) and _is_allocated(storage):
                     self._sizes[storage_address(storage)] = 0
                 if (key := storage_address(storage)) in self._sizes:
                     self._alive += storage.nbytes() - self._sizes[key]
                     self._sizes[key] = storage.nbytes()
         self._peak = max(self._peak, self._alive)
 
-    def _watch(self, storage: torch.UntypedStorage) -> bool:
-        """Wait for the end of a storage; return whether it is a new one."""
+    def _is_new(self, storage: torch.UntypedStorage) -> bool:
+        """Return whether a storage is seen for the first time; from then on it is known."""
         key = storage_address(storage)
-        if key in self._watches:
+        if key in self._known:
             return False
-        self._watches[key] = ref(storage, partial(self._forget, key))
+        self._known[key] = ref(storage, partial(self._forget, key))
         return True
 
     def _forget(self, key: int, _dead: object) -> None:
         self._alive -= self._sizes.pop(key, 0)
-        del self._watches[key]
+        del self._known[key]
 
 
-def _is_own(storage: torch.UntypedStorage) -> bool:
-    """Tell what PyTorch allocated on the CPU from what it was lent, by numpy for one."""
+def _is_allocated(storage: torch.UntypedStorage) -> bool:
+    """Return whether PyTorch allocated a storage on the CPU; others are lent, by numpy for one."""
     return storage.device.type == CPU.type and storage.resizable()

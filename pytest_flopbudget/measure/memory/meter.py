@@ -1,4 +1,4 @@
-"""What tells how many bytes are allocated: an accelerator's allocator, or the tensors alive."""
+"""Memory meters: an accelerator's allocator, or the storages of the tensors on the CPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from pytest_flopbudget.measure.hardware.devices import CPU
+from pytest_flopbudget.measure.hardware.devices import CPU, NotMeasuredError
 from pytest_flopbudget.measure.memory.cpu_allocations import CpuAllocationTracker
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ STATISTICS = ("memory_allocated", "max_memory_allocated", "reset_peak_memory_sta
 
 
 class MemoryMeter(Protocol):
-    """Tells bytes; tests put one in its place whose bytes they know."""
+    """What tells how many bytes are allocated."""
 
-    def watching(self) -> AbstractContextManager[Any]:
-        """Return the context in which it sees what is allocated."""
+    def recording(self) -> AbstractContextManager[Any]:
+        """Return the context in which allocations are recorded."""
 
     def alive(self) -> int:
         """Return the bytes that are allocated now."""
@@ -39,7 +39,7 @@ class AllocatorMeter:
         self._module: Any = torch.get_device_module(device)
         self._device = device
 
-    def watching(self) -> AbstractContextManager[Any]:
+    def recording(self) -> AbstractContextManager[Any]:
         """Need no context: the allocator always counts."""
         return nullcontext()
 
@@ -56,14 +56,17 @@ class AllocatorMeter:
         self._module.reset_peak_memory_stats(self._device)
 
 
-def meter_of(device: torch.device, *, compiled: bool) -> MemoryMeter | str:
-    """Return what measures memory on a device, or the reason why nothing can."""
+def meter_of(device: torch.device, *, compiled: bool) -> MemoryMeter:
+    """Return what measures memory on a device.
+
+    Raises:
+        NotMeasuredError: nothing can.
+    """
     if device.type == CPU.type:
-        # Compiled code allocates without any operator.
-        return (
-            "a compiled model hides its tensors on the CPU" if compiled else CpuAllocationTracker()
-        )
+        if compiled:  # its code allocates without any operator
+            raise NotMeasuredError("a compiled model hides its tensors on the CPU")
+        return CpuAllocationTracker()
     module = torch.get_device_module(device)
-    if all(hasattr(module, name) for name in STATISTICS):
-        return AllocatorMeter(device)
-    return f"`{device.type}` keeps no statistics of its peak of memory"
+    if not all(hasattr(module, name) for name in STATISTICS):
+        raise NotMeasuredError(f"`{device.type}` keeps no statistics of its peak of memory")
+    return AllocatorMeter(device)

@@ -1,4 +1,4 @@
-"""Memory: the peak of the bytes that one call allocates, and what each layer has of them."""
+"""Memory: the peak of the bytes that one call allocates, and the peaks of its layers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.call_interception import intercepted_calls
 from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
-from pytest_flopbudget.measure.layers import ROOT, Layers
+from pytest_flopbudget.measure.layers import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from torch import nn
+    import torch
 
-    from pytest_flopbudget.measure.call import ModelCall
     from pytest_flopbudget.measure.memory.meter import MemoryMeter
+    from pytest_flopbudget.measure.profiled_call import ProfiledCall
 
 
 @dataclass
@@ -28,43 +28,41 @@ class Memory:
     layer_bytes: list[int] = field(default_factory=list)  # by layer; empty where not measured
 
 
-def measure_peak(
-    model: nn.Module, layers: Layers | None, call: ModelCall, meter: MemoryMeter
-) -> Memory:
-    """Measure the peak of one call, and those of the layers in it.
+def measure_peak(profiled: ProfiledCall, meter: MemoryMeter) -> Memory:
+    """Measure the peak of one call, and those of its layers if they are called one by one.
 
     A call before it is thrown away: what the model and the device keep from their first call on
     is no cost of a call.
-
-    Args:
-        model: what is measured.
-        layers: of the model, or `None` if they do not run one by one, as in a compiled model.
-        call: its inputs and mode.
-        meter: tells how many bytes are allocated.
     """
-    objects = call.objects()
-    leaves = [tensor for tensor in (*model.parameters(), *call.tensors()) if tensor.is_leaf]
+    model, layers, call = profiled.model, profiled.layers, profiled.call
+    objects = call.saved_objects()
+    peaks = _Peaks(len(layers), meter)
 
     def run() -> None:
         call.fresh().run(model)
 
-    peaks = _Peaks(1 if layers is None else len(layers), meter)
     with garbage_collection_off():
         run()
         objects.restore()
-        for leaf in leaves:
-            leaf.grad = None  # each call allocates its gradients
+        _clear_gradients((*model.parameters(), *call.tensors()))
         gc.collect()
         with (
-            nullcontext() if layers is None else intercepted_calls(layers, peaks.around),
-            meter.watching(),
+            intercepted_calls(layers, peaks.measured) if profiled.calls_layers else nullcontext(),
+            meter.recording(),
         ):
-            peaks.around(ROOT, run)()
+            peaks.measured(ROOT, run)()
     total = peaks.highest[ROOT]
-    if layers is None:
+    if not profiled.calls_layers:
         return Memory(total)
     of_layers = layers.totals(peaks.highest, max)  # also of those that only hold others
     return Memory(total, [total, *of_layers[ROOT + 1 :]])
+
+
+def _clear_gradients(tensors: Iterable[torch.Tensor]) -> None:
+    """Drop all gradients, since each call allocates its own."""
+    for tensor in tensors:
+        if tensor.is_leaf:
+            tensor.grad = None
 
 
 @dataclass
@@ -83,11 +81,11 @@ class _Peaks:
         self._meter = meter
         self._stack: list[_Running] = []
 
-    def around(self, layer: int, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Watch each call of a layer."""
+    def measured(self, layer: int, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that makes a call of a layer and notes its peak."""
 
-        def weighed(*args: Any, **kwargs: Any) -> Any:
-            self._look()
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            self._update()
             before = self._meter.alive()
             self._stack.append(_Running(before, before))
             try:
@@ -95,17 +93,17 @@ class _Peaks:
             finally:
                 self._end(layer)
 
-        return weighed
+        return measured
 
     def _end(self, layer: int) -> None:
-        self._look()
+        self._update()
         ended = self._stack.pop()
         self.highest[layer] = max(self.highest[layer], ended.most - ended.before)
         if self._stack:
             self._stack[-1].most = max(self._stack[-1].most, ended.most)
 
-    def _look(self) -> None:
-        """Give what was reached since the last look to the innermost call."""
+    def _update(self) -> None:
+        """Note the peak since the last update for the innermost call, and let it begin anew."""
         if self._stack:
             self._stack[-1].most = max(self._stack[-1].most, self._meter.peak())
         self._meter.restart()

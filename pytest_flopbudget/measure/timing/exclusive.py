@@ -1,4 +1,4 @@
-"""As quiet as this machine can be while a model is timed, and how quiet it was."""
+"""The lock that lets one process at a time, of this user on this machine, time a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def exclusive_timing(
 ) -> Iterator[bool]:
     """Wait until no other process of this user on this machine times a model.
 
-    Yields whether that came: not if others took longer than `longest_s` in all. A process that
+    Yields whether it is so: not if others took longer than `longest_s` in all. A process that
     dies lets the next one in; where no file can be locked, nobody waits.
     """
     user = getattr(os, "getuid", lambda: "")()

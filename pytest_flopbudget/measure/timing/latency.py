@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.measure.timing import sampling
 from pytest_flopbudget.measure.timing.exclusive import exclusive_timing
-from pytest_flopbudget.measure.timing.layer_times import LayerTimer, OwnTimes
-from pytest_flopbudget.measure.timing.noise import load, stable_process
+from pytest_flopbudget.measure.timing.layer_timer import LayerTimer
+from pytest_flopbudget.measure.timing.layer_times import OwnTimes
+from pytest_flopbudget.measure.timing.noise import load_average
 from pytest_flopbudget.measure.timing.sampling import Sample
+from pytest_flopbudget.measure.timing.stable_process import stable_process
 from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from pytest_flopbudget.measure.call import ModelCall
-    from pytest_flopbudget.measure.layers import Layers
+    from pytest_flopbudget.measure.profiled_call import ProfiledCall
     from pytest_flopbudget.measure.timing.clock import Clock
 
 LEAST_WARM_UP, MOST_WARM_UP = 3, 20  # calls
@@ -26,24 +25,24 @@ WARM_UP_SHARE = 0.1  # of the time limit
 LAYER_ROUNDS, MOST_LAYER_ROUNDS = 9, 100
 LAYERS_FOR = 0.02  # share of the time limit, for more than the least rounds of layers
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
-NEVER_ALONE = "other processes timed models all the time"
+NEVER_EXCLUSIVE = "other processes timed models all the time"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How a model is to be timed."""
+    """The settings of one timing."""
 
     threads: int = 1  # intra-op, on the CPU
     limit_s: float = 10.0
     budget_ms: float | None = None  # the largest value that passes
     stored: bool = True  # whether the value may become a baseline
     compiled: bool = False  # whether the first call compiles
-    progress: Callable[[str], None] = lambda _: None  # told which phase begins
+    progress: Callable[[str], None] = lambda _: None  # is told which phase begins
 
 
 @dataclass(kw_only=True)
 class Latency:
-    """What the rounds came to, in milliseconds."""
+    """The latency of one call in milliseconds, and how it was measured."""
 
     total_ms: float
     forward_ms: float
@@ -58,37 +57,44 @@ class Latency:
     own: OwnTimes | None = None  # of the layers
 
 
-def time_call(
-    model: nn.Module, layers: Layers | None, call: ModelCall, clock: Clock, timing: Timing
-) -> Latency:
+def time_call(profiled: ProfiledCall, clock: Clock, timing: Timing) -> Latency:
     """Time whole calls until there are enough, then the layers.
 
-    Args:
-        model: what is timed.
-        layers: of the model, or `None` if they do not run one by one, as in a compiled model.
-        call: its inputs and mode.
-        clock: tells the time.
-        timing: the settings; one warm-up and one round are always run, layers are timed only if
-            time is left.
+    One warm-up and one round are always run; layers are timed only if they are called one by one
+    and time is left.
     """
     timing.progress("waiting for other processes that time a model")
     with exclusive_timing() as is_exclusive, stable_process(timing.threads):
-        before = load()
-        stopwatch = Stopwatch(model, call, clock, limit_s=timing.limit_s, threads=timing.threads)
+        load = load_average()
+        stopwatch = Stopwatch(profiled, clock, limit_s=timing.limit_s, threads=timing.threads)
         compile_ms = _compile(stopwatch, timing)
         timing.progress("warming up")
         warm_up(stopwatch)
         sample = sampled(stopwatch, timing)
         timing.progress("timing layers")
-        own = None if layers is None else _time_layers(stopwatch, layers, clock, call)
-    unreliable_reason = (
-        sampling.unreliable_reason(sample, stopwatch.limit_ns) if is_exclusive else NEVER_ALONE
+        own = _time_layers(stopwatch, profiled, clock) if profiled.calls_layers else None
+    representative = sample.representative
+    return Latency(
+        total_ms=representative.total_ns / 1e6,
+        forward_ms=representative.forward_ns / 1e6,
+        backward_ms=representative.backward_ns / 1e6,
+        median_ms=sample.median_ns / 1e6,
+        spread_ms=sample.spread_ns / 1e6,
+        rounds=len(sample.rounds),
+        uncontended=sample.uncontended,
+        unreliable_reason=(
+            sampling.unreliable_reason(sample, stopwatch.limit_ns)
+            if is_exclusive
+            else NEVER_EXCLUSIVE
+        ),
+        compile_ms=compile_ms,
+        load=load,
+        own=own,
     )
-    return _latency(sample, unreliable_reason, compile_ms, before, own)
 
 
 def warm_up(stopwatch: Stopwatch) -> None:
-    """Run calls that are thrown away until three in a row found nothing that is faster."""
+    """Run calls that are thrown away until three in a row were no faster than those before."""
     best_ns, calls, since = float("inf"), 0, 0
     while not calls or (
         since < LEAST_WARM_UP and calls < MOST_WARM_UP and stopwatch.spent < WARM_UP_SHARE
@@ -99,7 +105,7 @@ def warm_up(stopwatch: Stopwatch) -> None:
 
 
 def sampled(stopwatch: Stopwatch, timing: Timing) -> Sample:
-    """Time rounds until there are enough to say whether the model is within its budget."""
+    """Return the rounds that are enough to say whether the model is within its budget."""
     budget_ns = None if timing.budget_ms is None else timing.budget_ms * 1e6
     sample = Sample()
     while not sample.rounds or not sampling.is_enough(
@@ -111,7 +117,7 @@ def sampled(stopwatch: Stopwatch, timing: Timing) -> Sample:
 
 
 def _compile(stopwatch: Stopwatch, timing: Timing) -> float | None:
-    """Run the call in which a model is compiled; it is no part of the time limit."""
+    """Run the call in which a model is compiled, which the time limit does not include."""
     if not timing.compiled:
         return None
     timing.progress("compiling")
@@ -120,38 +126,14 @@ def _compile(stopwatch: Stopwatch, timing: Timing) -> float | None:
     return compile_ns / 1e6
 
 
-def _time_layers(
-    stopwatch: Stopwatch, layers: Layers, clock: Clock, call: ModelCall
-) -> OwnTimes | None:
+def _time_layers(stopwatch: Stopwatch, profiled: ProfiledCall, clock: Clock) -> OwnTimes | None:
     """Measure the own time of each layer, forward and backward, as long as there is time."""
+    layers, training = profiled.layers, profiled.call.training
     rounds: list[LayerTimer] = []
     enough = stopwatch.spent + LAYERS_FOR
     while len(rounds) < MOST_LAYER_ROUNDS and stopwatch.spent < LAYERS_BY:
         if len(rounds) >= LAYER_ROUNDS and stopwatch.spent >= enough:
             break
-        rounds.append(LayerTimer(layers, clock, training=call.training))
+        rounds.append(LayerTimer(layers, clock, training=training))
         stopwatch.round(rounds[-1])
     return OwnTimes.of(rounds, len(layers)) if rounds else None
-
-
-def _latency(
-    sample: Sample,
-    unreliable_reason: str,
-    compile_ms: float | None,
-    before: float | None,
-    own: OwnTimes | None,
-) -> Latency:
-    representative = sample.representative
-    return Latency(
-        total_ms=representative.total_ns / 1e6,
-        forward_ms=representative.forward_ns / 1e6,
-        backward_ms=representative.backward_ns / 1e6,
-        median_ms=sample.median_ns / 1e6,
-        spread_ms=sample.spread_ns / 1e6,
-        rounds=len(sample.rounds),
-        uncontended=sample.uncontended,
-        unreliable_reason=unreliable_reason,
-        compile_ms=compile_ms,
-        load=before,
-        own=own,
-    )

@@ -1,55 +1,30 @@
-"""Noise: what other processes do to a timing, kept low and measured."""
+"""The noise that the system tells of: threads that waited for a core, and the load."""
 
 from __future__ import annotations
 
-import gc
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import torch
-
-from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 PROCESS = Path("/proc")
-
-
-OWN = "thread-self/schedstat"  # nanoseconds on a core, nanoseconds waiting for one, how often
-
-
-@contextmanager
-def stable_process(threads: int) -> Iterator[None]:
-    """Hold the garbage collector and the number of threads still."""
-    before = torch.get_num_threads()
-    gc.collect()
-    torch.set_num_threads(threads)
-    try:
-        with garbage_collection_off():
-            yield
-    finally:
-        torch.set_num_threads(before)
+THIS_THREAD, EVERY_THREAD = "thread-self/schedstat", "self/task/*/schedstat"
+WAITED = 1  # of these files' fields: nanoseconds on a core, nanoseconds waiting for one, how often
 
 
 def waited_ns(*, every_thread: bool, process: Path = PROCESS) -> int:
-    """Return how long this thread, or every one, has stood ready and waited for a core.
+    """Return how long this thread, or every one, has been ready to run and waited for a core.
 
     Linux tells; elsewhere it is 0, as nothing is known.
     """
-    threads = process.glob("self/task/*/schedstat") if every_thread else [process / OWN]
     waited = 0
-    for file in threads:
+    for file in process.glob(EVERY_THREAD) if every_thread else [process / THIS_THREAD]:
         with suppress(OSError):  # a thread may have ended; other systems have no such file
-            waited += int(file.read_text().split()[1])
+            waited += int(file.read_text().split()[WAITED])
     return waited
 
 
-def load() -> float | None:
-    """Return how many processes wanted a core in the last minute; on Windows nobody knows."""
+def load_average() -> float | None:
+    """Return how many processes wanted a core in the last minute; Windows does not tell."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):

@@ -1,4 +1,4 @@
-"""A model whose latency is the same everywhere but for the machine: what a self-test times."""
+"""The reference model, whose latency depends on the machine only: what a self-test times."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pytest_flopbudget.measure.call import ModelCall
+from pytest_flopbudget.measure.profiled_call import profiled_call
 from pytest_flopbudget.measure.timing.clock import HostClock
 from pytest_flopbudget.measure.timing.latency import Timing, time_call
 
@@ -19,17 +20,17 @@ BLOCKS = 12
 
 
 def reference() -> tuple[nn.Module, torch.Tensor]:
-    """Make a convolutional net of a few milliseconds, and its input."""
+    """Return a convolutional net of a few milliseconds, and its input."""
     layers = [nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
     blocks = [layer for _ in range(BLOCKS) for layer in layers]
     return nn.Sequential(*blocks).eval(), torch.zeros(1, 16, 64, 64)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Time the model as an update does, and write what came out as JSON."""
+    """Time the model as an update does, and print what came out as JSON."""
     model, example = reference()
-    call = ModelCall((example,), {}, training=False)
-    found = time_call(model, None, call, HostClock(), Timing(threads=int(arguments[1])))
+    with profiled_call(model, ModelCall((example,), {}, training=False)) as profiled:
+        found = time_call(profiled, HostClock(), Timing(threads=int(arguments[1])))
     result = {
         "latency_ms": found.total_ms,
         "rounds": found.rounds,

@@ -1,4 +1,4 @@
-"""One timed call after the other, with nothing in between that a call could notice."""
+"""The stopwatch: the rounds of one call, timed one after the other."""
 
 from __future__ import annotations
 
@@ -12,43 +12,41 @@ from pytest_flopbudget.measure.timing.sampling import Round
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import nn
-
-    from pytest_flopbudget.measure.call import ModelCall
+    from pytest_flopbudget.measure.profiled_call import ProfiledCall
     from pytest_flopbudget.measure.timing.clock import Clock
-    from pytest_flopbudget.measure.timing.layer_times import LayerTimer
+    from pytest_flopbudget.measure.timing.layer_timer import LayerTimer
 
 
-class Unwatched:
-    """Stands where layers could be watched, and does nothing."""
+class NoLayerTimer:
+    """The layer timer of a round in which no layer is timed: it does nothing."""
 
     @contextmanager
-    def attached(self) -> Iterator[None]:
+    def intercepting(self) -> Iterator[None]:
         """Leave every layer as it is."""
         yield
 
     def start(self) -> None:
-        """Begin with the first way."""
+        """Begin the forward pass."""
 
     def end_forward(self, output: Any) -> None:
-        """End the way forward."""
+        """End the forward pass."""
 
     def stop(self) -> None:
-        """End the last way."""
+        """End the last pass."""
 
 
-UNWATCHED = Unwatched()
+NO_LAYER_TIMER = NoLayerTimer()
 
 
 class Stopwatch:
-    """Runs calls and times them, as long as there is time left."""
+    """Times rounds of one call, and tells which share of the time limit is spent."""
 
     def __init__(
-        self, model: nn.Module, call: ModelCall, clock: Clock, *, limit_s: float, threads: int = 1
+        self, profiled: ProfiledCall, clock: Clock, *, limit_s: float, threads: int = 1
     ) -> None:
-        self._model = model
-        self._call = call
-        self._before = [call.objects()]  # what each round finds as it was
+        self._model = profiled.model
+        self._call = profiled.call
+        self._before_a_round = [profiled.call.saved_objects()]
         self._clock = clock
         self._threads = threads
         self.limit_ns = limit_s * 1e9
@@ -63,29 +61,30 @@ class Stopwatch:
         """The share of the time limit that is spent."""
         return (self._clock.now_ns() - self._start_ns) / self.limit_ns
 
-    def round(self, watch: LayerTimer | Unwatched = UNWATCHED) -> Round:
-        """Time one call; arguments and model are as they were before the one before it.
+    def round(self, layer_timer: LayerTimer | NoLayerTimer = NO_LAYER_TIMER) -> Round:
+        """Time one call, and its layers if a layer timer is given.
 
-        What the model keeps from its first call on stays, but it cannot grow with the rounds.
+        Each round finds its arguments as the first round found them, and the model as the first
+        round left it: what that one cached stays, but a cache cannot grow with the rounds.
         """
-        for state in self._before:
+        for state in self._before_a_round:
             state.restore()
         call, clock = self._call.fresh(), self._clock
-        with watch.attached():
+        with layer_timer.intercepting():
             waited = self._waited_ns()
             start = clock.mark()
-            watch.start()
+            layer_timer.start()
             output = call.forward(self._model)
-            watch.end_forward(output)
+            layer_timer.end_forward(output)
             middle = clock.mark()
             if call.training:
                 call.backward(output)
-            watch.stop()
+            layer_timer.stop()
             end = clock.mark()
             clock.settle()
             waited = self._waited_ns() - waited
-        if len(self._before) == 1:
-            self._before.append(SavedState(self._model))
+        if len(self._before_a_round) == 1:
+            self._before_a_round.append(SavedState(self._model))
         return Round(clock.between_ns(start, middle), clock.between_ns(middle, end), waited)
 
     def _waited_ns(self) -> int:

@@ -17,10 +17,13 @@ from torch.utils.checkpoint import checkpoint
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.measure.call import ModelCall
+from pytest_flopbudget.measure.hardware.devices import NotMeasuredError
+from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.layers import Layers
 from pytest_flopbudget.measure.memory import meter
 from pytest_flopbudget.measure.memory.meter import AllocatorMeter, meter_of
 from pytest_flopbudget.measure.memory.peak import measure_peak
+from pytest_flopbudget.measure.profiled_call import ProfiledCall
 from tests.measure.helpers import Fn, mlp, x
 
 if TYPE_CHECKING:
@@ -32,12 +35,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("brief_timing")
 
 
-def weighed(model: nn.Module, *args: Any, mode: str = "inference") -> ModelProfile:
+def memory_profile(model: nn.Module, *args: Any, mode: str = "inference") -> ModelProfile:
     return profile_model(model, args, metrics=("memory",), mode=mode)
 
 
 def peak(model: nn.Module | Callable[..., Any], *args: Any, mode: str = "inference") -> int:
-    profile = weighed(model if isinstance(model, nn.Module) else Fn(model), *args, mode=mode)
+    profile = memory_profile(model if isinstance(model, nn.Module) else Fn(model), *args, mode=mode)
     assert profile.memory_bytes is not None
     return profile.memory_bytes
 
@@ -70,6 +73,13 @@ ROWS = 4 * 100  # bytes of `x(100)`
         (lambda r: r.half(), 0.5),
         (lambda r: torch.add(r, r, out=torch.empty(0)), 1),  # it is resized
         (lambda r: torch.empty(100).resize_(300), 3),
+        # Two tensors of 50 rows are resized by an operator that does not return them.
+        (
+            lambda r: torch.split_with_sizes_copy(
+                r, [50, 50], out=[torch.empty(0), torch.empty(0)]
+            ),
+            1,
+        ),
         (lambda r: sum(row + 1 for row in r.view(10, 10)), 3 / 10),
         (lambda r: torch.tensor([1.0] * 100), 1),
         (lambda r: torch.from_numpy(r.numpy()), 0),  # it lies in the input
@@ -91,7 +101,7 @@ def test_a_temporary_that_a_generator_makes() -> None:
 
 
 def test_a_linear_layer() -> None:
-    assert by_layer(weighed(nn.Linear(8, 16), x(4, 8))) == {"": 4 * 16 * 4}
+    assert by_layer(memory_profile(nn.Linear(8, 16), x(4, 8))) == {"": 4 * 16 * 4}
 
 
 def test_activations_are_freed_as_a_chain_goes_on() -> None:
@@ -101,7 +111,7 @@ def test_activations_are_freed_as_a_chain_goes_on() -> None:
         nn.Conv2d(8, 8, 3, padding=1),  # 8,192 beside its input
         nn.Conv2d(8, 4, 3, padding=1),  # 4,096
     )
-    assert by_layer(weighed(model, x(1, 3, 16, 16))) == {
+    assert by_layer(memory_profile(model, x(1, 3, 16, 16))) == {
         "": 16_384, "0": 8192, "1": 0, "2": 8192, "3": 4096
     }  # fmt: skip
 
@@ -110,14 +120,14 @@ def test_a_layer_has_what_it_needs_itself() -> None:
     """Not what was alive before it, and all that was alive inside of it at once."""
     block = nn.Sequential(nn.Linear(8, 64), nn.Linear(64, 8))  # 1,024 and 128 bytes
     model = Fn(lambda self, r: (r + 1, self.block(r), r + 2), block=block)
-    assert by_layer(weighed(model, x(4, 8))) == {
+    assert by_layer(memory_profile(model, x(4, 8))) == {
         "": 128 + 1024 + 128, "block": 1024 + 128, "block.0": 1024, "block.1": 128
     }  # fmt: skip
 
 
 def test_a_layer_that_runs_twice_has_the_higher_of_its_peaks() -> None:
     model = Fn(lambda self, r: (self.layer(r[:1]), self.layer(r)), layer=nn.Linear(8, 8))
-    assert weighed(model, x(4, 8))["layer"].memory_bytes == 128
+    assert memory_profile(model, x(4, 8))["layer"].memory_bytes == 128
 
 
 def test_a_layer_that_calls_itself() -> None:
@@ -126,13 +136,13 @@ def test_a_layer_that_calls_itself() -> None:
             return rows if not depth else self(rows + 1, depth - 1) + 1
 
     # Each call holds its argument until it returns, the innermost result is the last argument.
-    assert by_layer(weighed(Again(), x(100)))[""] == 4 * ROWS
+    assert by_layer(memory_profile(Again(), x(100)))[""] == 4 * ROWS
 
 
 def test_a_container_that_never_runs_has_the_highest_of_its_layers() -> None:
     parts = nn.ModuleList([nn.Linear(8, 2), nn.Linear(8, 64)])
     model = Fn(lambda self, r: [part(r) for part in self.parts], parts=parts)
-    profile = weighed(model, x(4, 8))
+    profile = memory_profile(model, x(4, 8))
     assert profile["parts"].memory_bytes == profile["parts.1"].memory_bytes == 1024
 
 
@@ -177,7 +187,7 @@ def test_the_inside_of_a_fused_encoder_layer_is_seen() -> None:
     """Nothing is hooked, so it runs as one operator, and no layer below it is ever called."""
     model = nn.TransformerEncoderLayer(64, 4, 2048, batch_first=True)
     hidden = 4 * 32 * 2048  # what `linear1` gives
-    profile = weighed(model, x(2, 16, 64))
+    profile = memory_profile(model, x(2, 16, 64))
     assert hidden < (profile.memory_bytes or 0) < 1.2 * hidden
     assert {layer.memory_bytes for layer in profile.layers[1:]} == {0}
 
@@ -195,7 +205,7 @@ def test_what_a_training_call_keeps() -> None:
     and its gradient of 4; the gradients of the second layer, 256 + 16; that of the activation, 256;
     and the new gradients of the first layer, 512 + 64.
     """
-    profile = weighed(mlp(), x(4, 8), mode="training")
+    profile = memory_profile(mlp(), x(4, 8), mode="training")
     assert profile.memory_bytes == 64 + 4 + 4 + 256 + 16 + 256 + 512 + 64
     assert by_layer(profile) == {"": 1176, "0": 256, "1": 256, "2": 64}  # of forward alone
 
@@ -255,7 +265,7 @@ def test_an_exception_leaves_everything_as_it_was() -> None:
         calls.append(1)
         self.seen = rows + 1
         rows.add_(1)
-        if len(calls) == 6:  # the second time that it is weighed, after meta and a warm-up
+        if len(calls) == 6:  # the second time that memory is measured, after meta and a warm-up
             raise KeyboardInterrupt
         return self.layer(rows)
 
@@ -263,7 +273,7 @@ def test_an_exception_leaves_everything_as_it_was() -> None:
     random = torch.get_rng_state()
     with pytest.raises(KeyboardInterrupt):
         while True:
-            weighed(model, rows)
+            memory_profile(model, rows)
     assert not hasattr(model, "seen")
     assert "_call_impl" not in vars(model.layer)
     assert rows.sum() == 0
@@ -273,7 +283,7 @@ def test_an_exception_leaves_everything_as_it_was() -> None:
 
 
 def test_weights_on_meta_have_no_memory() -> None:
-    profile = weighed(nn.Linear(8, 8, device="meta"), x(4, 8, device="meta"))
+    profile = memory_profile(nn.Linear(8, 8, device="meta"), x(4, 8, device="meta"))
     assert (profile.memory_bytes, profile.environment) == (None, None)
     assert profile.not_measured == {"memory": "the weights are on meta"}
 
@@ -287,12 +297,12 @@ def test_a_device_that_is_not_there() -> None:
 
 def test_a_compiled_model_on_the_cpu_is_not_measured() -> None:
     model = torch.compile(mlp(), backend="eager")
-    profile = weighed(model, x(4, 8))
+    profile = memory_profile(model, x(4, 8))
     assert profile.not_measured == {"memory": "a compiled model hides its tensors on the CPU"}
 
 
 def test_memory_and_latency_together() -> None:
-    """A cache among the arguments is weighed as it came, whatever timing has made of it."""
+    """Memory finds a cache among the arguments as it came, whatever timing has made of it."""
 
     class Cache:
         def __init__(self) -> None:
@@ -369,15 +379,14 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeModule:
     return module
 
 
-def on_a_fake(fake: FakeModule, model: nn.Module, *, by_layer: bool = True) -> tuple[int, Any]:
-    meter = meter_of(torch.device("cuda:1"), compiled=not by_layer)
+def on_a_fake(fake: FakeModule, model: nn.Module) -> tuple[int, Any]:
+    call = ModelCall((x(1),), {}, training=False)
+    profiled = ProfiledCall(model, Layers(model), SavedState(model), call)
+    meter = meter_of(torch.device("cuda:1"), compiled=profiled.is_compiled)
     assert isinstance(meter, AllocatorMeter)
-    layers = Layers(model)
-    memory = measure_peak(
-        model, layers if by_layer else None, ModelCall((x(1),), {}, training=False), meter
-    )
+    memory = measure_peak(profiled, meter)
     assert fake.devices == {torch.device("cuda:1")}
-    return memory.total_bytes, dict(zip(layers.paths, memory.layer_bytes, strict=False))
+    return memory.total_bytes, dict(zip(profiled.layers.paths, memory.layer_bytes, strict=False))
 
 
 def test_peaks_of_an_allocator(fake: FakeModule) -> None:
@@ -405,13 +414,16 @@ def test_what_the_first_call_allocates_for_good_is_none_of_it(fake: FakeModule) 
 
 
 def test_a_compiled_model_on_an_accelerator_has_a_total_alone(fake: FakeModule) -> None:
-    assert on_a_fake(fake, nn.Sequential(Step(fake, 70, 0)), by_layer=False) == (70, {})
+    model = nn.Sequential(Step(fake, 70, 0))
+    model._compiled_call_impl = model._call_impl  # what `model.compile()` sets
+    assert on_a_fake(fake, model) == (70, {})
 
 
 def test_an_accelerator_that_keeps_no_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_device_module", lambda _: object())
-    why = meter_of(torch.device("mps"), compiled=False)
-    assert why == "`mps` keeps no statistics of its peak of memory"
+    with pytest.raises(NotMeasuredError) as raised:
+        meter_of(torch.device("mps"), compiled=False)
+    assert raised.value.reason == "`mps` keeps no statistics of its peak of memory"
 
 
 def test_a_layer_that_raises_what_its_parent_catches(fake: FakeModule) -> None:
@@ -433,7 +445,7 @@ def test_a_layer_that_raises_what_its_parent_catches(fake: FakeModule) -> None:
 
 def test_the_statistics_of_torch_have_these_names() -> None:
     assert all(hasattr(torch.cuda, name) for name in meter.STATISTICS)
-    assert isinstance(AllocatorMeter(torch.device("cuda")).watching(), nullcontext)
+    assert isinstance(AllocatorMeter(torch.device("cuda")).recording(), nullcontext)
 
 
 @pytest.mark.gpu

@@ -1,4 +1,4 @@
-"""Being alone among the processes that time models, and what threads waited for."""
+"""One process times at a time, and what the system tells of noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_flopbudget.measure.timing.exclusive import exclusive_timing
-from pytest_flopbudget.measure.timing.noise import load, waited_ns
+from pytest_flopbudget.measure.timing.noise import load_average, waited_ns
 
 HOLD = """
 import sys, time
@@ -24,7 +24,7 @@ with exclusive_timing(folder=Path(sys.argv[1])):
 """
 
 
-def test_alone_from_the_start(tmp_path: Path) -> None:
+def test_exclusive_from_the_start(tmp_path: Path) -> None:
     with exclusive_timing(folder=tmp_path) as is_exclusive:
         assert is_exclusive
     with exclusive_timing(folder=tmp_path) as again:
@@ -43,7 +43,7 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
         process.kill()
 
 
-def test_two_processes_are_not_alone(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+def test_two_processes_do_not_time_at_once(tmp_path: Path, other: subprocess.Popen[str]) -> None:
     with exclusive_timing(0.05, folder=tmp_path) as is_exclusive:
         assert not is_exclusive
     assert other.poll() is None
@@ -111,6 +111,6 @@ def test_without_a_folder_for_temporary_files_nobody_waits(
 
 def test_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 0, 0))
-    assert load() == 1.5
+    assert load_average() == 1.5
     monkeypatch.delattr(os, "getloadavg")
-    assert load() is None
+    assert load_average() is None

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.measure.call import ModelCall
-from pytest_flopbudget.measure.layers import Layers
+from pytest_flopbudget.measure.profiled_call import profiled_call
 from pytest_flopbudget.measure.timing import latency as latency_module
 from pytest_flopbudget.measure.timing import stopwatch as stopwatch_module
 from pytest_flopbudget.measure.timing.latency import (
     LEAST_WARM_UP,
     MOST_WARM_UP,
-    NEVER_ALONE,
+    NEVER_EXCLUSIVE,
     Latency,
     Timing,
     time_call,
@@ -56,7 +56,8 @@ def waits(monkeypatch: pytest.MonkeyPatch, total_ns: Iterator[int]) -> None:
 
 def timed(model: nn.Module, clock: FakeClock, *, training: bool = False, **timing: Any) -> Latency:
     call = ModelCall((x(1),), {}, training)
-    return time_call(model, Layers(model), call, clock, Timing(**timing))
+    with profiled_call(model, call) as profiled:
+        return time_call(profiled, clock, Timing(**timing))
 
 
 def test_the_third_fastest_round_stands_for_the_model(clock: FakeClock) -> None:
@@ -148,8 +149,8 @@ def test_warm_up_lasts_until_nothing_is_faster(
 ) -> None:
     model = Timed(clock, chain(times, repeat(times[-1])))
     call = ModelCall((x(1),), {}, training=False)
-    watch = Stopwatch(model, call, clock, limit_s=10.0)
-    latency_module.warm_up(watch)
+    with profiled_call(model, call) as profiled:
+        latency_module.warm_up(Stopwatch(profiled, clock, limit_s=10.0))
     assert model.calls == calls
 
 
@@ -174,7 +175,7 @@ def test_50_ms_within_its_budget_take_less_than_2_s(clock: FakeClock) -> None:
     assert clock.now / 1e9 < 1.5
 
 
-# Both ways, and compiled models.
+# Forward and backward, and compiled models.
 
 
 def test_forward_and_backward(clock: FakeClock) -> None:
@@ -200,7 +201,7 @@ def test_the_device_is_waited_for_once_a_call(clock: FakeClock) -> None:
 
 def test_beside_others_that_never_end(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency_module, "exclusive_timing", lambda: nullcontext(enter_result=False))
-    assert timed(Timed(clock, repeat(3.0)), clock).unreliable_reason == NEVER_ALONE
+    assert timed(Timed(clock, repeat(3.0)), clock).unreliable_reason == NEVER_EXCLUSIVE
 
 
 def test_which_phases_are_told(clock: FakeClock) -> None:

@@ -15,8 +15,10 @@ from torch.utils.checkpoint import checkpoint
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.layers import Layers
+from pytest_flopbudget.measure.profiled_call import profiled_call
 from pytest_flopbudget.measure.timing.latency import Timing, time_call
-from pytest_flopbudget.measure.timing.layer_times import LayerTimer, typical
+from pytest_flopbudget.measure.timing.layer_timer import LayerTimer
+from pytest_flopbudget.measure.timing.layer_times import typical
 from tests.measure.helpers import Fn, mlp, x
 from tests.measure.timing.fake_time import FakeClock, FakeDevice, Passing, Timed
 
@@ -36,12 +38,12 @@ def clock(request: pytest.FixtureRequest) -> FakeClock:
 
 def own_times(model: nn.Module, clock: FakeClock, *, training: bool = False) -> Times:
     """Give the own forward and backward time of each layer in milliseconds."""
-    layers = Layers(model)
     call = ModelCall((x(1, requires_grad=training),), {}, training)
-    found = time_call(model, layers, call, clock, Timing(budget_ms=1e9, stored=False))
+    with profiled_call(model, call) as profiled:
+        found = time_call(profiled, clock, Timing(budget_ms=1e9, stored=False))
     assert found.own is not None
-    ways = zip(found.own.forward_ms, found.own.backward_ms, strict=True)
-    return dict(zip(layers.paths, ways, strict=True))
+    times = zip(found.own.forward_ms, found.own.backward_ms, strict=True)
+    return dict(zip(profiled.layers.paths, times, strict=True))
 
 
 class Parent(nn.Module):
@@ -83,7 +85,7 @@ def test_what_runs_again_in_backward_is_time_of_backward(clock: FakeClock) -> No
     assert own_times(model, clock, training=True) == {"": (0, 0), "layer": (2, 5)}
 
 
-def test_a_layer_that_raises_gives_its_turn_back(clock: FakeClock) -> None:
+def test_a_layer_that_raises_is_no_longer_timed(clock: FakeClock) -> None:
     def broken(rows: Tensor) -> Tensor:
         clock.work(4)
         raise ValueError(rows)
@@ -149,8 +151,8 @@ def test_the_fused_path_of_an_encoder_layer_is_what_is_timed() -> None:
         calls.append("fused")
         return original(*args, **kwargs)
 
-    watch = LayerTimer(Layers(model), FakeClock(), training=False)
-    with pytest.MonkeyPatch.context() as patch, watch.attached(), torch.no_grad():
+    layer_timer = LayerTimer(Layers(model), FakeClock(), training=False)
+    with pytest.MonkeyPatch.context() as patch, layer_timer.intercepting(), torch.no_grad():
         patch.setattr(torch, "_transformer_encoder_layer_fwd", spy)
         model(x(1, 4, 8))
     assert calls == ["fused"]
@@ -159,26 +161,26 @@ def test_the_fused_path_of_an_encoder_layer_is_what_is_timed() -> None:
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_nothing_stays_behind_after_an_exception(error: type[BaseException]) -> None:
     model = mlp()
-    watch = LayerTimer(Layers(model), FakeClock(), training=True)
-    with pytest.raises(error), watch.attached():
+    layer_timer = LayerTimer(Layers(model), FakeClock(), training=True)
+    with pytest.raises(error), layer_timer.intercepting():
         output = model(x(4, 8))
-        watch.end_forward(output)
+        layer_timer.end_forward(output)
         raise error
     assert all("_call_impl" not in vars(module) for module in model.modules())
     output.sum().backward()  # no mark is made any more
-    assert len(watch.backward._marks) == 1
+    assert len(layer_timer.backward._marks) == 1
 
 
 def test_what_an_instance_had_in_the_place_of_a_call_is_put_back() -> None:
     model = nn.Sequential(nn.Linear(1, 1))
     patched = model[0]._call_impl
     model[0].__dict__["_call_impl"] = patched
-    with LayerTimer(Layers(model), FakeClock(), training=False).attached():
+    with LayerTimer(Layers(model), FakeClock(), training=False).intercepting():
         assert vars(model[0])["_call_impl"] is not patched
     assert vars(model[0])["_call_impl"] is patched
 
 
-def test_layers_below_a_compiled_one_are_left_alone(clock: FakeClock) -> None:
+def test_layers_below_a_compiled_one_are_not_intercepted(clock: FakeClock) -> None:
     """Compiled code guards what its modules have: to touch them would compile them again."""
     touched: set[bool] = set()
 
@@ -216,8 +218,8 @@ def test_a_container_has_the_time_of_what_it_holds() -> None:
 
 
 def by_pickle(layer: nn.Module) -> nn.Module:
-    twin: nn.Module = pickle.loads(pickle.dumps(layer))  # noqa: S301 - of this very process
-    return twin
+    copied_layer: nn.Module = pickle.loads(pickle.dumps(layer))  # noqa: S301 - of this very process
+    return copied_layer
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, by_pickle])
@@ -226,20 +228,20 @@ def test_a_copy_of_a_layer_runs_itself(copied: Callable[[nn.Module], nn.Module])
     outputs: list[float] = []
 
     def forward(self: Any, rows: Tensor) -> Tensor:
-        twin = copied(self.layer)
+        copied_layer = copied(self.layer)
         with torch.no_grad():
-            for parameter in twin.parameters():
+            for parameter in copied_layer.parameters():
                 parameter.zero_()
-        outputs.append(float(twin(rows).detach().sum()))
+        outputs.append(float(copied_layer(rows).detach().sum()))
         return self.layer(rows)
 
     model = Fn(forward, layer=nn.Linear(1, 1))
-    with LayerTimer(Layers(model), FakeClock(), training=False).attached():
+    with LayerTimer(Layers(model), FakeClock(), training=False).intercepting():
         model(torch.ones(1, 1))
     assert outputs == [0.0]
 
 
-def test_replicas_of_layers_are_left_alone() -> None:
+def test_replicas_of_layers_are_not_intercepted() -> None:
     class Parallel(nn.DataParallel):
         def __init__(self, module: nn.Module) -> None:
             nn.Module.__init__(self)
@@ -248,7 +250,7 @@ def test_replicas_of_layers_are_left_alone() -> None:
     seen: list[str] = []
     inner = Fn(lambda rows: seen.extend(vars(inner)) or rows)
     parallel = Parallel(inner)
-    with LayerTimer(Layers(nn.Sequential(parallel)), FakeClock(), training=False).attached():
+    with LayerTimer(Layers(nn.Sequential(parallel)), FakeClock(), training=False).intercepting():
         assert "_call_impl" in vars(parallel)
         inner(x(1))
     assert "_call_impl" not in seen

@@ -1,0 +1,133 @@
+"""The run of a model on a device: its latency, its memory, and the environment of both."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.measure.call import copy_to, set_mode
+from pytest_flopbudget.measure.hardware.devices import (
+    NotMeasuredError,
+    dtype_of,
+    usable_device,
+)
+from pytest_flopbudget.measure.hardware.environment import environment_of
+from pytest_flopbudget.measure.isolation.model_state import SavedState
+from pytest_flopbudget.measure.isolation.placement import placed_on
+from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored, memory_restored
+from pytest_flopbudget.measure.memory.meter import meter_of
+from pytest_flopbudget.measure.memory.peak import Memory, measure_peak
+from pytest_flopbudget.measure.timing.clock import clock_of
+from pytest_flopbudget.measure.timing.latency import Latency, Timing, time_call
+from pytest_flopbudget.measure.torch_internals.autograd import has_gradient_hooks
+from pytest_flopbudget.profile.environment import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import torch
+
+    from pytest_flopbudget.measure.profiled_call import ProfiledCall
+    from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
+
+ON_DEVICE = ("latency", "memory")  # the metrics for which a model is run on a device
+
+
+@dataclass(kw_only=True)
+class DeviceRun:
+    """What a run on a device found: for each metric that was asked for, its figures or a reason."""
+
+    environment: Environment | None = None  # `None` if nothing was run
+    latency: Latency | None = None
+    memory: Memory | None = None
+    not_measured: dict[str, str] = field(default_factory=dict)  # by metric: the reason
+
+
+def run_on_device(
+    profiled: ProfiledCall,
+    settings: MeasureSettings,
+    goal: LatencyGoal,
+    progress: Callable[[str], None],
+    written: Iterable[torch.Tensor],
+) -> DeviceRun:
+    """Run a model on its device for the metrics that need it, and leave all as it was.
+
+    Args:
+        profiled: the call.
+        settings: what is measured, and how.
+        goal: what the latency is for.
+        progress: is told which phase begins.
+        written: the tensors into which the call writes, as far as is known.
+    """
+    asked = [metric for metric in ON_DEVICE if metric in settings.metrics]
+    if not asked:
+        return DeviceRun()
+    try:
+        device = usable_device(settings.device, profiled.tensors)
+    except NotMeasuredError as error:
+        return DeviceRun(not_measured=dict.fromkeys(asked, error.reason))
+    environment = _environment(profiled, settings, device)
+    run = DeviceRun(environment=environment)
+    with _placed(profiled, device, written) as placed:
+        if "latency" in asked:
+            run.latency = _time(placed, device, _timing(settings, goal, environment, progress))
+        if "memory" in asked:
+            progress("measuring memory")
+            try:
+                run.memory = measure_peak(placed, meter_of(device, compiled=profiled.is_compiled))
+            except NotMeasuredError as error:
+                run.not_measured["memory"] = error.reason
+    return run
+
+
+def _environment(
+    profiled: ProfiledCall, settings: MeasureSettings, device: torch.device
+) -> Environment:
+    dtype, compiled = dtype_of(profiled.tensors), profiled.is_compiled
+    return environment_of(device, dtype, threads=settings.threads, compiled=compiled)
+
+
+@contextmanager
+def _placed(
+    profiled: ProfiledCall, device: torch.device, written: Iterable[torch.Tensor]
+) -> Iterator[ProfiledCall]:
+    """Yield the call with the model and its inputs on a device; both are restored at the end."""
+    model, state = profiled.model, profiled.state
+    if any(map(has_gradient_hooks, state.tensors)):
+        written = [*written, *model.parameters()]  # an optimiser may step in backward
+    with (
+        memory_restored(state.tensors),
+        contents_restored([*model.buffers(), *written]),
+        placed_on(state, device),
+    ):
+        state.clear_gradients()
+        set_mode(model, training=profiled.call.training)
+        with profiled.call.substituted(lambda tensor: copy_to(tensor, device)) as inputs:
+            yield replace(profiled, call=inputs)
+
+
+def _timing(
+    settings: MeasureSettings,
+    goal: LatencyGoal,
+    environment: Environment,
+    progress: Callable[[str], None],
+) -> Timing:
+    budget_ms = goal.budget_ms(environment)
+    return Timing(
+        threads=settings.threads,
+        limit_s=settings.time_limit,
+        budget_ms=None if budget_ms is None else float(budget_ms),
+        stored=goal.stored,
+        compiled=environment.compiled,
+        progress=progress,
+    )
+
+
+def _time(profiled: ProfiledCall, device: torch.device, timing: Timing) -> Latency:
+    """Time the call, and undo what its rounds left in the model and in its inputs."""
+    before = profiled.call.saved_objects(), SavedState(profiled.model)
+    latency = time_call(profiled, clock_of(device), timing)
+    for state in before:
+        state.restore()
+    return latency
