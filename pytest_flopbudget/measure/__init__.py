@@ -1,1 +1,1 @@
-"""Measuring: the only part that imports torch. A model and its inputs to a profile."""
+"""Measuring: a model and its inputs in, their profile out; only in here is torch imported."""

@@ -1,4 +1,4 @@
-"""Telling the time: on the CPU, and in the stream of an accelerator that works on its own."""
+"""Clocks: of the host, and of an accelerator that works while the host goes on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 class Clock(Protocol):
-    """What tells the time; tests put one that they wind themselves in its place."""
+    """What tells the time; the tests have one whose time they set."""
 
     def now_ns(self) -> int:
         """Return nanoseconds since some fixed moment, as the host sees it."""
@@ -32,7 +32,7 @@ class HostClock:
     mark = staticmethod(time.perf_counter_ns)
 
     def settle(self) -> None:
-        """Nothing is ever outstanding."""
+        """Return at once: all work before a mark is done."""
 
     def between_ns(self, start: int, end: int) -> int:
         """Return the nanoseconds between two marks."""
@@ -79,13 +79,13 @@ class EventClock:
         torch.accelerator.synchronize(self._device)
 
     def between_ns(self, start: Any, end: Any) -> int:
-        """Return the nanoseconds between two events; they are told in milliseconds."""
+        """Return the nanoseconds between two events, which torch gives in milliseconds."""
         elapsed_ms: float = start.elapsed_time(end)
         return round(elapsed_ms * 1e6)
 
 
 def clock_of(device: torch.device) -> Clock:
-    """Choose the best clock that works on a device."""
+    """Return the best clock that works on a device."""
     if device.type in ("cpu", "meta"):
         return HostClock()
     clock = EventClock(device)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.timing.clock import Clock
 
 LEAST_WARM_UP, MOST_WARM_UP = 3, 20  # calls
-WARM = 0.05  # a call that is faster than all before by no more than this found the model warm
+WARM = 0.05  # a call that is faster than all before it by no more than this share is no faster
 WARM_UP_SHARE = 0.1  # of the time limit
 LAYER_ROUNDS, MOST_LAYER_ROUNDS = 9, 100
-LAYERS_FOR = 0.02  # share of the time limit, for more than the least rounds of layers
+LAYERS_FOR = 0.02  # share of the time limit in which more than `LAYER_ROUNDS` may begin
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
 NEVER_EXCLUSIVE = "other processes timed models all the time"
 

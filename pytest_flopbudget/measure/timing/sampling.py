@@ -1,7 +1,7 @@
-"""How many rounds are enough, and what they say: pure functions of what was timed so far.
+"""The sample of timed rounds: how many are enough, and what they say. Nothing is timed in here.
 
 Noise on a computer is one-sided: whatever else runs can only add time to a round. So the fastest
-rounds are the model, a value within its budget is within it, and one over it may still come down.
+rounds show the model, a value within its budget is within it, and one over it may still come down.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-RANK = 3  # the round that stands for the model: the third fastest, since one may be a fluke
+RANK = 3  # of the representative round: the third fastest, since one or two may be flukes
 ENOUGH_ROUNDS = 5  # that a value within its budget needs
-UNDISTURBED_SHARE = 0.02  # of a round that was spent waiting for a core, at the most
-QUIET_SHARE = 0.25  # of the rounds that must be uncontended; what is left of a busy machine is slow
+WAITED_SHARE = 0.02  # of an uncontended round that was spent waiting for a core, at the most
+UNCONTENDED_SHARE = 0.25  # of the rounds, at the least: the others slow down these as well
 CLOSE = 0.05  # a value over its budget by no more than this gets all the time there is
 
 # Shares of the time limit.
@@ -32,13 +32,13 @@ class Round:
 
     @property
     def total_ns(self) -> int:
-        """Both ways."""
+        """Forward and backward together."""
         return self.forward_ns + self.backward_ns
 
     @property
     def uncontended(self) -> bool:
-        """Tell whether the round had a core for itself."""
-        return self.waited_ns <= UNDISTURBED_SHARE * self.total_ns
+        """Whether the round had a core for itself."""
+        return self.waited_ns <= WAITED_SHARE * self.total_ns
 
 
 class Sample:
@@ -47,11 +47,11 @@ class Sample:
     def __init__(self) -> None:
         self.rounds: list[Round] = []
         self.uncontended = 0
-        self._fastest: list[Round] = []  # of which the last stands for the model
-        self._values_ns: list[int] = []  # that the model had after each round
+        self._fastest: list[Round] = []  # of which the last is representative
+        self._values_ns: list[int] = []  # of the latency, after each round
 
     def add(self, one: Round) -> None:
-        """Take one more round."""
+        """Add one more round."""
         self.rounds.append(one)
         self.uncontended += one.uncontended
         self._fastest = sorted([*self._fastest, one], key=lambda r: r.total_ns)[:RANK]
@@ -59,12 +59,12 @@ class Sample:
 
     @property
     def representative(self) -> Round:
-        """The round that stands for the model: the third fastest, or the slowest of fewer."""
+        """The round whose time is the latency: the third fastest, or the slowest of fewer."""
         return self._fastest[-1]
 
     @property
     def value_ns(self) -> int:
-        """What the model takes, as far as is known."""
+        """The latency, as far as is known."""
         return self._values_ns[-1]
 
     @property
@@ -74,32 +74,32 @@ class Sample:
 
     @property
     def spread_ns(self) -> float:
-        """The distance between the quartiles; 0 of one round."""
+        """The distance between the quartiles; 0 for one round."""
         if len(self.rounds) == 1:
             return 0.0
         first, _, third = quantiles([one.total_ns for one in self.rounds], n=4)
         return third - first
 
     @property
-    def was_quiet(self) -> bool:
-        """Tell whether enough rounds were uncontended to believe that the model is no faster.
+    def was_uncontended(self) -> bool:
+        """Whether enough rounds were uncontended to believe that the model is no faster.
 
         On a machine that is busy all the time even the few rounds that waited for no core are
         slow: others have emptied the caches and use the memory.
         """
-        return self.uncontended >= max(RANK, QUIET_SHARE * len(self.rounds))
+        return self.uncontended >= max(RANK, UNCONTENDED_SHARE * len(self.rounds))
 
     def is_settled(self) -> bool:
-        """Tell whether the second half of the rounds found nothing that is faster."""
+        """Return whether the second half of the rounds found nothing that is faster."""
         rounds = len(self.rounds)
-        if rounds < 2 * ENOUGH_ROUNDS or not self.was_quiet:
+        if rounds < 2 * ENOUGH_ROUNDS or not self.was_uncontended:
             return False
         before = self._values_ns[rounds // 2 - 1]
         return before - self.value_ns <= STEADY * before
 
 
 def is_enough(sample: Sample, budget_ns: float | None, spent: float, *, stored: bool) -> bool:
-    """Tell whether no more rounds are needed.
+    """Return whether no more rounds are needed.
 
     Args:
         sample: at least one round.
@@ -111,18 +111,18 @@ def is_enough(sample: Sample, budget_ns: float | None, spent: float, *, stored: 
         return True
     if stored or budget_ns is None:
         settled = spent >= SETTLED_FROM and sample.is_settled()
-        if not settled and (spent < SETTLED_BY or not sample.was_quiet):
+        if not settled and (spent < SETTLED_BY or not sample.was_uncontended):
             return False
     if budget_ns is None:
         return True
     if sample.value_ns <= budget_ns:
         return len(sample.rounds) >= ENOUGH_ROUNDS
     clearly = sample.value_ns > budget_ns * (1 + CLOSE)
-    return clearly and spent >= CONFIRMED_FROM and sample.was_quiet
+    return clearly and spent >= CONFIRMED_FROM and sample.was_uncontended
 
 
 def unreliable_reason(sample: Sample, limit_ns: float) -> str:
-    """Say why a value over its budget is not to be believed, if it is not."""
+    """Return why a value over its budget is not to be believed; empty if it is."""
     rounds = len(sample.rounds)
     if sample.value_ns > limit_ns:
         seconds = f"{sample.value_ns / 1e9:,.1f} s"
@@ -130,6 +130,6 @@ def unreliable_reason(sample: Sample, limit_ns: float) -> str:
     if rounds < RANK:
         limit = f"the time limit of {limit_ns / 1e9:g} s"
         return f"no more than {rounds} of {RANK} rounds fit into {limit}"
-    if not sample.was_quiet:
+    if not sample.was_uncontended:
         return f"the machine was busy: {sample.uncontended} of {rounds} rounds were uncontended"
     return ""

@@ -32,7 +32,7 @@ def running_node() -> Node | None:
 
 
 def has_gradient_hooks(tensor: torch.Tensor) -> bool:
-    """Return whether anything is to run when the gradient of a tensor is there."""
+    """Return whether a tensor has hooks that run once its gradient is computed."""
     return bool(tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None))
 
 

@@ -1,4 +1,4 @@
-"""Fake tensors: torch's stand-in for tensors that have a device and a shape, but no values."""
+"""Fake tensors: of torch: they have a device and a shape, but no values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def fake_tensor_mode() -> Any:
-    """Return a new `FakeTensorMode` that takes real tensors, which models make on their way."""
+    """Return a new `FakeTensorMode` that also takes real tensors, as models make them."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     return FakeTensorMode(allow_non_fake_inputs=True)

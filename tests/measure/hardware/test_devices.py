@@ -1,17 +1,21 @@
-"""Devices: which one is asked for, whether it is there, and the way there and back."""
+"""Devices: which one is asked for, and whether it is present and can be used."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import SettingsError
 from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
-from pytest_flopbudget.measure.hardware.devices import device_of, dtype_of, is_present, requested
-from pytest_flopbudget.measure.isolation.model_state import SavedState
-from pytest_flopbudget.measure.isolation.placement import placed_on
+from pytest_flopbudget.measure.hardware.devices import (
+    NotMeasuredError,
+    device_of,
+    dtype_of,
+    is_present,
+    requested,
+    usable_device,
+)
 from tests.measure.counting.corpus import CORPUS, LOW_BIT, QUANTISED, Case
 from tests.measure.helpers import counted_in, mlp, x
 
@@ -70,29 +74,19 @@ def test_the_dtype_of_a_model() -> None:
     assert dtype_of([ids]) == torch.get_default_dtype()
 
 
-def test_moved_keeps_tensors_and_gives_them_back_their_data() -> None:
-    model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
-    tensors = [*model.parameters(), *model.buffers()]
-    before = [(id(t), t.data_ptr(), t.clone()) for t in tensors]
-    with placed_on(SavedState(model), META):
-        assert all(t.is_meta for t in model.state_dict().values())
-    after = [*model.parameters(), *model.buffers()]
-    assert [(id(t), t.data_ptr()) for t in after] == [b[:2] for b in before]
-    assert all(torch.equal(t, b[2]) for t, b in zip(tensors, before, strict=True))
+def test_a_device_that_can_be_used() -> None:
+    assert usable_device(None, [x(1)]) == CPU
 
 
-def test_moved_after_an_exception() -> None:
-    model = mlp()
-    with pytest.raises(KeyboardInterrupt), placed_on(SavedState(model), META):
-        raise KeyboardInterrupt
-    assert {p.device for p in model.parameters()} == {CPU}
-
-
-def test_moved_to_where_it_is() -> None:
-    model = mlp()
-    pointers = [p.data_ptr() for p in model.parameters()]
-    with placed_on(SavedState(model), CPU):
-        assert [p.data_ptr() for p in model.parameters()] == pointers
+@pytest.mark.parametrize(
+    ("name", "tensors"), [(None, [x(1), x(1, device="meta")]), ("meta", [x(1)]), ("meta", [])]
+)
+def test_without_values_no_device_can_be_used(
+    name: str | None, tensors: list[torch.Tensor]
+) -> None:
+    with pytest.raises(NotMeasuredError) as raised:
+        usable_device(name, tensors)
+    assert raised.value.reason == "the weights are on meta"
 
 
 @pytest.mark.parametrize("device", ["mps", "xpu"])
@@ -119,12 +113,12 @@ def test_auto_is_the_cpu_where_there_is_no_accelerator() -> None:
 
 
 class FakeCuda(FakeBackend):
-    """Fake tensors that believe to lie on a GPU, so that torch takes the ways of a GPU."""
+    """Fake tensors that believe to lie on a GPU, so that torch runs as on a GPU."""
 
     def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
-        twin = super()._fake(tensor)
+        fake = super()._fake(tensor)
         with self._mode:
-            return twin.to("cuda")
+            return fake.to("cuda")
 
 
 @pytest.mark.skipif(

@@ -60,7 +60,7 @@ def timed(model: nn.Module, clock: FakeClock, *, training: bool = False, **timin
         return time_call(profiled, clock, Timing(**timing))
 
 
-def test_the_third_fastest_round_stands_for_the_model(clock: FakeClock) -> None:
+def test_the_third_fastest_round_is_the_latency(clock: FakeClock) -> None:
     rounds = [10.0, 30.0, 20.0, 10.0, 15.0]
     model = Timed(clock, chain([10.0] * LEAST_WARM_UP, [99.0], rounds, repeat(20.0)))
     found = timed(model, clock, budget_ms=15.0, stored=False)
@@ -115,7 +115,7 @@ def _differences(waited: list[int], slow: int) -> Iterator[int]:
         yield 10_000_000 * (number + 1)
 
 
-def test_a_machine_that_never_gets_quiet(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_is_always_busy(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     waits(monkeypatch, iter(range(0, 10**15, 10_000_000)))
     found = timed(Timed(clock, repeat(20.0)), clock, budget_ms=10.0, stored=False)
     assert found.uncontended == 0

@@ -50,7 +50,7 @@ def test_the_value_is_the_third_fastest_round(times: list[int], value: int) -> N
     assert sample(*times).value_ns == value
 
 
-def test_forward_and_backward_are_of_the_round_that_stands_for_the_model() -> None:
+def test_forward_and_backward_are_of_the_representative_round() -> None:
     found = Sample()
     for forward, backward in [(9, 1), (4, 4), (1, 8), (2, 5)]:
         found.add(Round(forward, backward))
@@ -77,12 +77,12 @@ def test_the_spread_is_between_the_quartiles(times: list[int], spread: float) ->
     assert sample(*times).spread_ns == spread
 
 
-@pytest.mark.parametrize(("waited", "quiet"), [(0, True), (20, True), (21, False)])
+@pytest.mark.parametrize(("waited", "uncontended"), [(0, True), (20, True), (21, False)])
 def test_a_round_that_waited_for_two_percent_of_it_is_uncontended(
-    waited: int, *, quiet: bool
+    waited: int, *, uncontended: bool
 ) -> None:
-    assert Round(600, 400, waited).uncontended is quiet
-    assert sample(1000, 1000, waited_ns=waited).uncontended == 2 * quiet
+    assert Round(600, 400, waited).uncontended is uncontended
+    assert sample(1000, 1000, waited_ns=waited).uncontended == 2 * uncontended
 
 
 # When there are enough.
