@@ -22,9 +22,9 @@ def test_a_fake_tensor_has_the_device_and_the_shape_of_a_real_one() -> None:
 
 
 def test_a_fake_tensor_has_no_values() -> None:
-    mode = fake_tensor_mode()
-    with mode, pytest.raises(Exception, match="_local_scalar_dense"):
-        fake_tensor(mode, torch.tensor(3.0)).item()
+    fake = fake_tensor(fake_tensor_mode(), torch.tensor(3.0))
+    with pytest.raises(Exception, match="_local_scalar_dense"):
+        fake.item()
 
 
 def test_real_tensors_may_meet_fake_ones() -> None:
