@@ -1,8 +1,8 @@
-"""One call of a model: its arguments, how it is run, and how baselines write them."""
+"""One call of a model: its arguments, the tensors in them, and how it is run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.input_descriptions import description
 from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves, tree_map_only
 
@@ -102,8 +103,8 @@ class ModelCall:
 
     def describe(self) -> tuple[str, ...]:
         """Return the arguments as baselines write them: `float32[1, 3, 640, 640]`, `mask=None`."""
-        named = [f"{name}={_describe(value)}" for name, value in sorted(self.kwargs.items())]
-        return (*map(_describe, self.args), *named)
+        named = [f"{name}={description(value)}" for name, value in sorted(self.kwargs.items())]
+        return (*map(description, self.args), *named)
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
@@ -140,32 +141,6 @@ def _loss(output: Any) -> torch.Tensor:
             'profile it with mode="inference", or return a loss or a differentiable output',
         )
     return sum(sums[1:], sums[0])
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, torch.Tensor):
-        return _describe_tensor(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return f"{{{_described(value, ': ')}}}"
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(map(_describe, value)) + "]"
-    if is_dataclass(value) and not isinstance(value, type):
-        held = {field.name: getattr(value, field.name) for field in fields(value)}
-        return f"{type(value).__name__}({_described(held, '=')})"
-    return type(value).__name__
-
-
-def _described(values: Mapping[Any, Any], sign: str) -> str:
-    return ", ".join(f"{key}{sign}{_describe(value)}" for key, value in values.items())
-
-
-def _describe_tensor(tensor: torch.Tensor) -> str:
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    if tensor.is_nested:
-        return f"{dtype}{[list(map(int, row.shape)) for row in tensor.unbind()]}"
-    return f"{dtype}{list(map(int, tensor.shape))}"
 
 
 def shapes(values: Any) -> tuple[Shape, ...]:

@@ -38,8 +38,8 @@ dispatch_keys = torch._C._dispatch_keys
 # The schema of an operator: its qualified name, arguments, returns and what aliases what.
 schema_of: Callable[[OpOverload], Any] = attrgetter("_schema")
 
-# Whether an operator, by its name, has any kernel, and one for a dispatch key, by its name. One for
-# `CompositeImplicitAutograd` is made of other operators.
+# Whether the dispatcher knows an operator, by its name, and whether it has a kernel for a dispatch
+# key, by its name. A kernel for `CompositeImplicitAutograd` is made of other operators.
 has_kernel = torch._C._dispatch_has_kernel
 has_kernel_for = torch._C._dispatch_has_kernel_for_dispatch_key
 

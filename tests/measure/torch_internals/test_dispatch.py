@@ -18,7 +18,8 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     OpOverloadPacket,
     dispatch_keys,
     eager_kernel,
-    is_made_of_operators,
+    has_kernel,
+    has_kernel_for,
     is_seen_by_a_mode,
     overloads_of,
     qualified_name,
@@ -145,9 +146,16 @@ def test_the_qualified_name_of_an_operator() -> None:
     assert [qualified_name(other) for other in (torch.mm, "aten::mm", None)] == ["", "", ""]
 
 
-def test_which_operators_are_made_of_others() -> None:
-    assert is_made_of_operators(aten.linear.default)  # of a transposition and a product
-    assert not is_made_of_operators(aten.mm.default)
+def test_which_kernels_an_operator_has() -> None:
+    made_of_others = "CompositeImplicitAutograd"
+    assert has_kernel_for("aten::linear", made_of_others)  # of a transposition and a product
+    assert not has_kernel_for("aten::mm", made_of_others)
+    assert has_kernel_for("aten::mm", "CPU")
+
+
+def test_an_operator_that_the_dispatcher_does_not_know_has_no_kernel() -> None:
+    assert has_kernel("aten::mm")
+    assert not has_kernel("flopbudget_test::unknown")
 
 
 def test_the_kernel_of_the_cpu_shows_its_operators_to_a_mode() -> None:

@@ -75,6 +75,8 @@ def named_by_a_string(node: ast.AST) -> list[str]:
         names = [node.slice]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in BY_NAME:
         names = node.args[1:2]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("attrgetter"):
+        names = node.args
     elif (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -139,6 +141,8 @@ def test_each_exception_is_needed() -> None:
         ("vars(module).pop('_call_impl')", "_call_impl"),
         ("module.__dict__.get('_call_impl')", "_call_impl"),
         ("'_call_impl' in vars(module)", "_call_impl"),
+        ("attrgetter('_schema')", "_schema"),
+        ("operator.attrgetter('_schema')", "_schema"),
     ],
 )
 def test_the_door_can_be_missed(source: str, name: str) -> None:
