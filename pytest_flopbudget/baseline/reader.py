@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline import yaml_nodes
 from pytest_flopbudget.baseline.record import FORMAT, Baseline, EnvironmentEntry, OwnCost
-from pytest_flopbudget.baseline.writer import stored_text
+from pytest_flopbudget.baseline.yaml_scalars import number_text
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, exact_metrics, figures_of, noisy_metrics
 from pytest_flopbudget.settings.parsers import ENGINES, MODES
@@ -149,7 +149,7 @@ def _check_sums(baseline: Baseline, exact: Iterable[Figure], total: Node) -> Non
         if stated is not None and added != stated:
             node = total.entries()[figure.stored]
             raise node.fail(
-                f"the sum of `own`, {stored_text(figure, added)}",
+                f"the sum of `own`, {number_text(figure, added)}",
                 f"{node.text()}, as after a merge that took both sides",
             )
 

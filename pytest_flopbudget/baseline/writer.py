@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.record import FORMAT
-from pytest_flopbudget.baseline.yaml_scalars import scalar
+from pytest_flopbudget.baseline.yaml_scalars import number_text, text_scalar
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, exact_metrics, figures_of, noisy_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry
-    from pytest_flopbudget.metrics import Figure, Metric
+    from pytest_flopbudget.metrics import Metric
 
 MAX_SIMPLE_KEY = 1000
 HEADER = """\
@@ -29,24 +28,24 @@ def text_of(baseline: Baseline) -> str:
 def _lines(baseline: Baseline) -> Iterator[str]:
     yield HEADER
     yield f"format: {FORMAT}"
-    yield f"test: {scalar(baseline.test)}"
-    yield f"model: {scalar(baseline.model)}"
-    yield f"inputs: [{', '.join(scalar(text, flow=True) for text in baseline.inputs)}]"
+    yield f"test: {text_scalar(baseline.test)}"
+    yield f"model: {text_scalar(baseline.model)}"
+    yield f"inputs: [{', '.join(text_scalar(text, flow=True) for text in baseline.inputs)}]"
     yield f"mode: {baseline.mode}"
     yield f"engine: {baseline.engine}"
     if baseline.counter:
-        yield f"thop: {scalar(baseline.counter)}"
+        yield f"thop: {text_scalar(baseline.counter)}"
     if baseline.ignored:
-        yield f"ignored: [{', '.join(scalar(text, flow=True) for text in baseline.ignored)}]"
+        yield f"ignored: [{', '.join(text_scalar(text, flow=True) for text in baseline.ignored)}]"
     yield f"total: {{{', '.join(_costs(baseline.total))}}}"
     yield "own:   # layers that cost nothing are left out" if baseline.own else "own: {}"
     for path, own in baseline.own.items():
-        inner = [f"type: {scalar(own.type, flow=True)}", *_costs(own.costs)]
-        yield _layer(scalar(path), f"{{{', '.join(inner)}}}")
+        inner = [f"type: {text_scalar(own.type, flow=True)}", *_costs(own.costs)]
+        yield _layer(text_scalar(path), f"{{{', '.join(inner)}}}")
     if baseline.latency:
         yield "latency:"
         for environment, entry in baseline.latency.items():
-            yield f"  {scalar(environment)}:"
+            yield f"  {text_scalar(environment)}:"
             yield from _entry(entry)
 
 
@@ -60,31 +59,18 @@ def _costs(costs: Mapping[str, int]) -> Iterator[str]:
 
 
 def _entry(entry: EnvironmentEntry) -> Iterator[str]:
-    yield f"    torch: {scalar(entry.torch)}"
+    yield f"    torch: {text_scalar(entry.torch)}"
     if entry.flops is not None:
-        yield f"    {GFLOPS.stored}: {stored_text(GFLOPS, entry.flops)}"
+        yield f"    {GFLOPS.stored}: {number_text(GFLOPS, entry.flops)}"
     yield from (f"    {line}" for line in _figures(entry.figures, noisy_metrics()))
     if entry.layers:
         yield "    layers:   # of 1 % and more"
         for path, time_ms in entry.layers.items():
-            yield f"      {scalar(path)}: {stored_text(LATENCY, time_ms)}"
+            yield f"      {text_scalar(path)}: {number_text(LATENCY, time_ms)}"
 
 
 def _figures(values: Mapping[str, int | float], metrics: Iterable[Metric]) -> Iterator[str]:
     """Yield key and value of each figure that there is, in the order of the table."""
     for figure in figures_of(metrics):
         if figure.field in values:
-            yield f"{figure.stored}: {stored_text(figure, values[figure.field])}"
-
-
-def stored_text(figure: Figure, value: float) -> str:
-    """Write a value in stored units and without an exponent.
-
-    A count has all its digits, a time has four.
-    """
-    if figure.timed:
-        rounded = Decimal(f"{value:.3e}")
-        return f"{rounded:.9f}".rstrip("0").rstrip(".")
-    whole, rest = divmod(int(value), figure.scale)
-    digits = len(str(figure.scale)) - 1
-    return f"{whole}.{rest:0{digits}d}".rstrip("0") if rest else str(whole)
+            yield f"{figure.stored}: {number_text(figure, values[figure.field])}"

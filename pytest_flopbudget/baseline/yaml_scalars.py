@@ -1,15 +1,20 @@
-"""YAML scalars: how texts are written so that every YAML reader gives them back."""
+"""YAML scalars: how texts and numbers are written so that every reader gives them back."""
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import yaml
+
+if TYPE_CHECKING:
+    from pytest_flopbudget.metrics import Figure
 
 LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?(0[xob])?[\d._:]+(e[-+]?\d+)?", re.IGNORECASE)
 
 
-def scalar(text: str, *, flow: bool = False) -> str:
+def text_scalar(text: str, *, flow: bool = False) -> str:
     """Write a text so that every YAML reader gives it back: plain where that is safe."""
     if _is_plain(text, flow=flow):
         return text
@@ -34,3 +39,16 @@ def _escaped(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
     return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
+def number_text(figure: Figure, value: float) -> str:
+    """Write the value of a figure in stored units and without an exponent.
+
+    A count has all its digits, a time has four.
+    """
+    if figure.timed:
+        rounded = Decimal(f"{value:.3e}")
+        return f"{rounded:.9f}".rstrip("0").rstrip(".")
+    whole, rest = divmod(int(value), figure.scale)
+    digits = len(str(figure.scale)) - 1
+    return f"{whole}.{rest:0{digits}d}".rstrip("0") if rest else str(whole)

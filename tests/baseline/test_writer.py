@@ -10,7 +10,8 @@ from hypothesis import given
 
 from pytest_flopbudget.baseline.reader import parse
 from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry, OwnCost
-from pytest_flopbudget.baseline.writer import stored_text, text_of
+from pytest_flopbudget.baseline.writer import text_of
+from pytest_flopbudget.baseline.yaml_scalars import number_text
 from pytest_flopbudget.metrics import LATENCY, METRICS, figures_of
 from tests.strategies import MAX_COUNT, TRICKY, baseline, baselines, entry, with_entry
 
@@ -181,7 +182,7 @@ def test_gflops_are_written_with_every_digit_and_no_exponent(flops: int, written
     ],
 )
 def test_times_are_written_with_four_digits_and_no_exponent(time_ms: float, written: str) -> None:
-    assert stored_text(LATENCY, time_ms) == written
+    assert number_text(LATENCY, time_ms) == written
 
 
 @pytest.mark.parametrize("path", TRICKY)

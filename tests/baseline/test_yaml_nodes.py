@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_flopbudget.baseline import yaml_nodes
 from pytest_flopbudget.baseline.yaml_nodes import parse
-from pytest_flopbudget.baseline.yaml_scalars import scalar
+from pytest_flopbudget.baseline.yaml_scalars import text_scalar
 from tests.strategies import TRICKY, texts
 
 LOADERS = [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
@@ -55,7 +55,7 @@ LOADERS = [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
 def test_scalar_is_plain_only_where_no_reader_takes_it_for_something_else(
     text: str, written: str
 ) -> None:
-    assert scalar(text) == written
+    assert text_scalar(text) == written
 
 
 @pytest.mark.parametrize(
@@ -70,26 +70,26 @@ def test_scalar_is_plain_only_where_no_reader_takes_it_for_something_else(
     ],
 )
 def test_scalar_inside_of_brackets_is_quoted_for_their_sake_too(text: str, written: str) -> None:
-    assert scalar(text, flow=True) == written
+    assert text_scalar(text, flow=True) == written
 
 
 @pytest.mark.parametrize("loader", LOADERS)
 @given(text=texts())
 def test_any_text_is_read_as_it_was_written(loader: Any, text: str) -> None:
-    block = f"- {scalar(text)}\n- {scalar(text)}: {scalar(text)}\n"
-    flow = f"[{scalar(text, flow=True)}, {{x: {scalar(text, flow=True)}}}]\n"
+    block = f"- {text_scalar(text)}\n- {text_scalar(text)}: {text_scalar(text)}\n"
+    flow = f"[{text_scalar(text, flow=True)}, {{x: {text_scalar(text, flow=True)}}}]\n"
     assert yaml.load(block, Loader=loader) == [text, {text: text}]  # noqa: S506 - two safe ones
     assert yaml.load(flow, Loader=loader) == [text, {"x": text}]  # noqa: S506
 
 
 @pytest.mark.parametrize("text", TRICKY)
 def test_a_tricky_key_is_its_own_text(text: str) -> None:
-    assert list(parse(f"{scalar(text)}: 1\n", "a.yaml").entries()) == [text]
+    assert list(parse(f"{text_scalar(text)}: 1\n", "a.yaml").entries()) == [text]
 
 
 @given(text=texts())
 def test_a_scalar_is_one_line(text: str) -> None:
-    assert scalar(text).splitlines() == [scalar(text)]
+    assert text_scalar(text).splitlines() == [text_scalar(text)]
 
 
 @pytest.mark.parametrize("loader", LOADERS)
