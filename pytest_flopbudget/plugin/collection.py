@@ -1,4 +1,4 @@
-"""The tests that a run collected, to find stale baselines: those whose test is gone."""
+"""The tests that a run collected, on all workers, to know which tests exist no more."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flopbudget.baseline.location import TestId
-from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.plugin.items import node_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from pytest_flopbudget.settings.run import RunSettings
 
 COLLECTED: pytest.StashKey[CollectedTests] = pytest.StashKey()  # of the config
 OUTPUT = "flop_budget_collected"  # what a worker sends to the controller
@@ -69,14 +66,6 @@ class CollectedTests:
         is_there = bool(self._outside) or (self._config.rootpath / file).exists()
         return file in self._whole_files() or not is_there
 
-    def stale(self, settings: RunSettings) -> list[str]:
-        """Return the stale baselines, relative to the budget folder."""
-        return [
-            file.relative_to(settings.directory).as_posix()
-            for file in sorted(settings.directory.rglob("*.yaml"))
-            if (test := _test_of(file)) is not None and self.is_gone(test)
-        ]
-
     def _whole_files(self) -> set[str]:
         """Return the files of which every test was collected."""
         option = self._config.getoption
@@ -95,15 +84,3 @@ class CollectedTests:
         for file, folder in ((os.path.normpath(path), root), (path.resolve(), root.resolve())):
             with suppress(ValueError):
                 yield Path(file).relative_to(folder).as_posix()
-
-
-def _test_of(file: Path) -> str | None:
-    """Return the test that a baseline names in its head, `None` if the file is not valid."""
-    from pytest_flopbudget.baseline.reader import text_in
-    from pytest_flopbudget.baseline.yaml_nodes import parse
-
-    try:
-        head = (text_in(file, str(file)) or "").partition("\ntotal:")[0]
-        return parse(head, str(file)).entries()["test"].text()
-    except (BaselineError, KeyError):
-        return None

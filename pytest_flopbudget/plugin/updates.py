@@ -57,6 +57,8 @@ def update_baselines(
 
     Errors are collected, so that one file that cannot be written keeps no other from it.
     """
+    from pytest_flopbudget.baseline.stale import stale_baselines
+
     updates = BaselineUpdates(settings)
     results = results_of(tests)
     clashes = _clashing_pairs(results)
@@ -68,7 +70,7 @@ def update_baselines(
     with store.locked(folder) if writable or trims else nullcontext():
         for result in writable:
             updates.write(result)
-        updates.stale = collected.stale(settings)
+        updates.stale = stale_baselines(settings.directory, collected.is_gone)
         for file in updates.stale if trims else ():
             updates.remove(file)
     return updates

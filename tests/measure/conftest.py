@@ -19,6 +19,6 @@ def brief_timing(monkeypatch: pytest.MonkeyPatch, exclusive_at_once: None) -> No
         "pytest_flopbudget.measure.timing.stable_process.gc.collect", lambda *_: 0
     )  # 0.1 s each
     monkeypatch.setattr("pytest_flopbudget.measure.timing.sampling.DECIDED_BY", 0.0)
-    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.MOST_WARM_UP", 1)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.warm_up.MOST_WARM_UP", 1)
     monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.LAYER_ROUNDS", 1)
     monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.LAYERS_FOR", 0.0)

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.call import set_mode, tensors_in
-from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
-from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
-from pytest_flopbudget.measure.counting.backends.real import RealBackend
+from pytest_flopbudget.measure.counting.backends.fallback import on_first_backend
 from pytest_flopbudget.measure.counting.eager_mode import eager_mode
 from pytest_flopbudget.measure.counting.flop_count import FlopCount
 from pytest_flopbudget.measure.counting.flop_counter import FlopCounterMode, FormulaError
@@ -47,19 +45,17 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
             let it.
     """
     state = profiled.state
+
+    def attempt(backend: Backend, is_last: bool) -> FlopCount:
+        run = CountingRun(backend, profiled, is_last=is_last)
+        if not is_last:
+            return run.counted()
+        # What writes into them need not be an operator.
+        with memory_restored(state.tensors), contents_restored(profiled.module.buffers()):
+            return run.counted()
+
     on_meta = any(tensor.is_meta for tensor in (*state.tensors, *profiled.call.tensors()))
-    backends: list[type[Backend]] = [MetaBackend, FakeBackend, *([] if on_meta else [RealBackend])]
-    *attempts, last = backends
-    for backend in attempts:
-        try:
-            return CountingRun(backend(), profiled).counted()
-        except FormulaError:  # noqa: PERF203
-            raise
-        except Exception:  # noqa: BLE001, S112 - if it is the model's own, it comes again
-            continue
-    # What writes into them need not be an operator.
-    with memory_restored(state.tensors), contents_restored(profiled.module.buffers()):
-        return CountingRun(last(), profiled, is_last=True).counted()
+    return on_first_backend(attempt, on_meta=on_meta, final=(FormulaError,))
 
 
 class CountingRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
+from pytest_flopbudget.measure.isolation.tensor_substitutes import TensorSubstitutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

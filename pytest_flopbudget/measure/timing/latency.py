@@ -14,14 +14,12 @@ from pytest_flopbudget.measure.timing.noise import load_average
 from pytest_flopbudget.measure.timing.sampling import Sample
 from pytest_flopbudget.measure.timing.stable_process import stable_process
 from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
+from pytest_flopbudget.measure.timing.warm_up import warm_up
 
 if TYPE_CHECKING:
     from pytest_flopbudget.measure.profiled_call import ProfiledCall
     from pytest_flopbudget.measure.timing.clock import Clock
 
-LEAST_WARM_UP, MOST_WARM_UP = 3, 20  # calls
-WARM = 0.05  # a call that is faster than all before it by no more than this share is no faster
-WARM_UP_SHARE = 0.1  # of the time limit
 LAYER_ROUNDS, MOST_LAYER_ROUNDS = 9, 100
 LAYERS_FOR = 0.02  # share of the time limit in which more than `LAYER_ROUNDS` may begin
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
@@ -91,17 +89,6 @@ def time_call(profiled: ProfiledCall, clock: Clock, timing: Timing) -> Latency:
         load=load,
         own=own,
     )
-
-
-def warm_up(stopwatch: Stopwatch) -> None:
-    """Run calls that are thrown away until three in a row were no faster than those before."""
-    best_ns, calls, since = float("inf"), 0, 0
-    while not calls or (
-        since < LEAST_WARM_UP and calls < MOST_WARM_UP and stopwatch.spent < WARM_UP_SHARE
-    ):
-        time_ns = stopwatch.round().total_ns
-        calls, since = calls + 1, 0 if time_ns < best_ns * (1 - WARM) else since + 1
-        best_ns = min(best_ns, time_ns)
 
 
 def sampled(stopwatch: Stopwatch, timing: Timing) -> Sample:

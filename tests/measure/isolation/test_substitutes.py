@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
-from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
+from pytest_flopbudget.measure.isolation.tensor_substitutes import TensorSubstitutes
 from tests.measure.helpers import Fn, x
 
 

@@ -16,17 +16,11 @@ from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.profiled_call import profiled_call
 from pytest_flopbudget.measure.timing import latency as latency_module
 from pytest_flopbudget.measure.timing import stopwatch as stopwatch_module
-from pytest_flopbudget.measure.timing.latency import (
-    LEAST_WARM_UP,
-    MOST_WARM_UP,
-    NEVER_EXCLUSIVE,
-    Latency,
-    Timing,
-    time_call,
-)
+from pytest_flopbudget.measure.timing.latency import NEVER_EXCLUSIVE, Latency, Timing, time_call
 from pytest_flopbudget.measure.timing.layer_times import OwnTimes
 from pytest_flopbudget.measure.timing.sampling import ENOUGH_ROUNDS
 from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
+from pytest_flopbudget.measure.timing.warm_up import LEAST_WARM_UP, MOST_WARM_UP, warm_up
 from tests.measure.helpers import Fn, mlp, x
 from tests.measure.timing.fake_time import FakeClock, FakeDevice, Timed
 
@@ -150,7 +144,7 @@ def test_warm_up_lasts_until_nothing_is_faster(
     model = Timed(clock, chain(times, repeat(times[-1])))
     call = ModelCall((x(1),), {}, training=False)
     with profiled_call(model, call) as profiled:
-        latency_module.warm_up(Stopwatch(profiled, clock, limit_s=10.0))
+        warm_up(Stopwatch(profiled, clock, limit_s=10.0))
     assert model.calls == calls
 
 
@@ -367,7 +361,7 @@ def test_a_cache_in_the_model_does_not_grow_with_the_rounds(
     monkeypatch: pytest.MonkeyPatch, metrics: tuple[str, ...]
 ) -> None:
     """What a round finds, and what it weighs, does not depend on how many there were."""
-    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.MOST_WARM_UP", 20)
+    monkeypatch.setattr("pytest_flopbudget.measure.timing.warm_up.MOST_WARM_UP", 20)
     sizes: set[int] = set()
 
     def forward(self: Any, rows: Tensor) -> Tensor:

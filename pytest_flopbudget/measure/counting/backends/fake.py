@@ -11,7 +11,7 @@ from pytest_flopbudget.measure.counting.backends.base import Backend
 from pytest_flopbudget.measure.counting.external_tensors import UnreadableTensors
 from pytest_flopbudget.measure.counting.meta_kernels.overrides import OVERRIDES
 from pytest_flopbudget.measure.hardware.devices import CPU
-from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
+from pytest_flopbudget.measure.isolation.tensor_substitutes import TensorSubstitutes
 from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.torch_internals.fake_tensors import (
     failures_not_logged,

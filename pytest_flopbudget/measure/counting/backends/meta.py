@@ -13,7 +13,7 @@ from pytest_flopbudget.measure.counting.external_tensors import UnreadableTensor
 from pytest_flopbudget.measure.counting.meta_kernels.cache import MetaKernelCache
 from pytest_flopbudget.measure.hardware.devices import CPU, META
 from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
-from pytest_flopbudget.measure.isolation.substitutes import TensorSubstitutes
+from pytest_flopbudget.measure.isolation.tensor_substitutes import TensorSubstitutes
 from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.torch_internals.pytree import tree_map_only
 from pytest_flopbudget.measure.torch_internals.tensors import forbid_data_pointer

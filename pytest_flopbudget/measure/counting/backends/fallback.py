@@ -1,0 +1,41 @@
+"""The fallback of backends: a model is tried on meta tensors, then on fake ones, then for real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
+from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
+from pytest_flopbudget.measure.counting.backends.real import RealBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_flopbudget.measure.counting.backends.base import Backend
+
+T = TypeVar("T")
+
+
+def on_first_backend(
+    attempt: Callable[[Backend, bool], T], *, on_meta: bool, final: tuple[type[Exception], ...]
+) -> T:
+    """Return what an attempt gives on the first backend on which it does not fail.
+
+    Args:
+        attempt: gets a new backend, and whether it is the last one.
+        on_meta: whether weights or inputs are on meta themselves, so that nothing can run for real.
+        final: exceptions that no other backend would spare.
+
+    Raises:
+        Exception: what the last attempt raises, or one of `final`.
+    """
+    backends: list[type[Backend]] = [MetaBackend, FakeBackend, *([] if on_meta else [RealBackend])]
+    *others, last = backends
+    for backend in others:
+        try:
+            return attempt(backend(), False)
+        except final:  # noqa: PERF203
+            raise
+        except Exception:  # noqa: BLE001, S112 - if it is the model's own, it comes again
+            continue
+    return attempt(last(), True)
