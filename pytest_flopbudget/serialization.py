@@ -1,4 +1,4 @@
-"""Frozen records to JSON-safe values and back, so that they can travel between processes."""
+"""Frozen records to JSON-safe values and back: what workers of xdist send, and JSON reports."""
 
 from __future__ import annotations
 

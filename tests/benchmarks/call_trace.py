@@ -87,21 +87,21 @@ class Tracer:
 
 
 class Product(nn.Module):
-    """Two products of the same shapes, in a layer each."""
+    """A layer that is one matrix product."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.one, self.other = nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)
+        self.weight = nn.Parameter(torch.zeros(8, 8))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.other(self.one(x))
+        return torch.mm(x, self.weight)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--paths", action="store_true", help="name the files")
     arguments = parser.parse_args()
-    model, x = Product(), torch.zeros(4, 8)
+    model, x = nn.Sequential(Product(), Product()), torch.zeros(4, 8)
     tracer = Tracer("aten.mm.default")
     profile_model(nn.ReLU(), x)
     sys.setprofile(tracer)
