@@ -1,4 +1,4 @@
-"""How many files a reader follows: through `profile_model`, and from `aten::mm` to its booking.
+"""How many files a reader follows: through `profile_model`, counting, and one `aten::mm` in it.
 
     python tests/benchmarks/call_trace.py
     python tests/benchmarks/call_trace.py --paths     # and which files, in the order of the calls
@@ -49,40 +49,40 @@ class Trace:
 
 
 class Tracer:
-    """Follows calls of the package: all of them, and those inside of one operator."""
+    """Follows calls of the package: all of them, those of counting, and those of one operator."""
 
     def __init__(self, operator: str) -> None:
         self.whole = Trace()
+        self.counting = Trace()
         self.operators: list[Trace] = []
         self._operator = operator
-        self._inside: Any = None  # the frame of `__torch_dispatch__` for that operator
+        self._inside: dict[Any, Trace] = {}  # by the frame that began the trace
         self._stack: list[str] = []
 
     def __call__(self, frame: Any, event: str, _: Any) -> None:
-        if event not in ("call", "return"):
-            return
         path = Path(frame.f_code.co_filename)
-        if PACKAGE not in path.parents:
+        if event not in ("call", "return") or PACKAGE not in path.parents:
             return
-        file = path.relative_to(PACKAGE).as_posix()
         if event == "call":
-            self._stack.append(file)
-            is_dispatch = frame.f_code.co_name == "__torch_dispatch__" and self._inside is None
-            if is_dispatch and str(frame.f_locals["func"]) == self._operator:
-                self._inside = frame
-                self.operators.append(Trace())
-            self._note(file, called=True)
+            self._stack.append(path.relative_to(PACKAGE).as_posix())
+            self._begin(frame)
+            self._note(called=True)
         else:
             self._stack.pop()
-            if self._inside is frame:
-                self._inside = None
-            elif self._stack:
-                self._note(self._stack[-1], called=False)
+            self._inside.pop(frame, None)
+            self._note(called=False)
 
-    def _note(self, file: str, *, called: bool) -> None:
-        inside = [self.operators[-1]] if self._inside is not None else []
-        for trace in (self.whole, *inside):
-            trace.steps.append(file)
+    def _begin(self, frame: Any) -> None:
+        name = frame.f_code.co_name
+        if name == "count_flops":
+            self._inside[frame] = self.counting
+        if name == "__torch_dispatch__" and str(frame.f_locals["func"]) == self._operator:
+            self.operators.append(Trace())
+            self._inside[frame] = self.operators[-1]
+
+    def _note(self, *, called: bool) -> None:
+        for trace in (self.whole, *self._inside.values()) if self._stack else ():
+            trace.steps.append(self._stack[-1])
             trace.calls += called
 
 
@@ -110,7 +110,12 @@ def main() -> None:
     finally:
         sys.setprofile(None)
     first, again = tracer.operators
-    routes = {"profile_model": tracer.whole, "aten::mm, first": first, "aten::mm, again": again}
+    routes = {
+        "profile_model": tracer.whole,
+        "of it, counting": tracer.counting,
+        "aten::mm, first": first,
+        "aten::mm, again": again,
+    }
     for name, trace in routes.items():
         print(f"{name:16} {trace}")
         if arguments.paths:

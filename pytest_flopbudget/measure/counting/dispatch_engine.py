@@ -17,7 +17,7 @@ from pytest_flopbudget.measure.isolation.tensor_contents import (
     contents_restored,
     memory_restored,
 )
-from pytest_flopbudget.measure.torch_internals.dispatch import is_seen_by_a_mode
+from pytest_flopbudget.measure.torch_internals.dispatch import number_of_dispatch_modes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,7 +69,8 @@ class CountingRun:
         self.tracker = ModuleTracker(
             profiled.layers, training=profiled.call.training, on_enter=self._note_thread
         )
-        self.count = FlopCount.zero(backend.name, self.tracker.module_calls)
+        forward, backward = ([0] * len(profiled.layers) for _ in range(2))
+        self.count = FlopCount(backend.name, forward, backward, self.tracker.module_calls)
         self._profiled = profiled
         self._is_last = is_last
         self._failure: Exception | None = None  # the first one, which a model may swallow
@@ -143,5 +144,5 @@ class CountingRun:
 
     def _note_thread(self, layer: int, values: Any) -> None:
         """Note a layer that runs in a thread of the model's own, where no mode sees operators."""
-        if not is_seen_by_a_mode():
+        if not number_of_dispatch_modes():
             self.count.note_uncounted(THREAD, layer, tensors_in(values))

@@ -37,12 +37,6 @@ class FlopCount:
     written: list[torch.Tensor] = field(default_factory=list)  # that existed before the call
     data_dependent: bool = False
 
-    @classmethod
-    def zero(cls, counted_on: str, module_calls: ModuleCalls) -> FlopCount:
-        """Return the count of a call of which nothing has run yet."""
-        layers = len(module_calls.calls)
-        return cls(counted_on, [0] * layers, [0] * layers, module_calls)
-
     def note_uncounted(self, operator: str, layer: int, given: Iterable[torch.Tensor]) -> None:
         """Note one call of an operator that is neither counted nor free."""
         noted = self.uncounted.setdefault(

@@ -119,8 +119,8 @@ def _count_in(backend: Backend, profiled: ProfiledCall, engine: str) -> FlopCoun
     finally:
         state.restore()
     module_calls = tracker.module_calls
-    count = FlopCount.zero(backend.name, module_calls)
-    count.forward = _own_flops(caller.own_macs, total)
+    own = _own_flops(caller.own_macs, total)
+    count = FlopCount(backend.name, own, [0] * len(layers), module_calls)
     count.written = [t for t in state.tensors if not isinstance(t, nn.Parameter)]  # perhaps
     inherits = hasattr(thop, "_resolve_rule")  # the rules of base classes count, too
     for index in _without_rule(layers, module_calls, rules, inherits=inherits):

@@ -21,7 +21,7 @@ __all__ = [
     "eager_kernel",
     "has_kernel",
     "has_kernel_for",
-    "is_seen_by_a_mode",
+    "number_of_dispatch_modes",
     "overloads_of",
     "qualified_name",
     "run_on_cpu",
@@ -44,6 +44,10 @@ has_kernel = torch._C._dispatch_has_kernel
 has_kernel_for = torch._C._dispatch_has_kernel_for_dispatch_key
 
 
+# How many dispatch modes see the operators of this thread: each thread has its own.
+number_of_dispatch_modes = torch._C._len_torch_dispatch_stack
+
+
 class DispatchMode(TorchDispatchMode):
     """A dispatch mode that costs no import of `torch._dynamo`, and takes higher-order operators.
 
@@ -57,11 +61,6 @@ class DispatchMode(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         """Have `__torch_dispatch__` left as it is; no user compiles what runs under our modes."""
         return False
-
-
-def is_seen_by_a_mode() -> bool:
-    """Return whether a dispatch mode sees the operators of this thread; modes are per thread."""
-    return bool(torch._C._len_torch_dispatch_stack())
 
 
 def overloads_of(operator: OpOverload) -> Iterator[OpOverload]:

@@ -20,7 +20,7 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     eager_kernel,
     has_kernel,
     has_kernel_for,
-    is_seen_by_a_mode,
+    number_of_dispatch_modes,
     overloads_of,
     qualified_name,
     run_on_cpu,
@@ -105,14 +105,14 @@ def test_an_operator_that_takes_functions_and_has_no_eager_kernel() -> None:
     assert eager_kernel(WithoutKernels()) is None
 
 
-def test_whether_a_mode_sees_this_thread() -> None:
-    seen: list[bool] = [is_seen_by_a_mode()]
-    with Names():
-        seen.append(is_seen_by_a_mode())
-        thread = Thread(target=lambda: seen.append(is_seen_by_a_mode()))
+def test_how_many_modes_see_this_thread() -> None:
+    seen: list[int] = [number_of_dispatch_modes()]
+    with Names(), Names():
+        seen.append(number_of_dispatch_modes())
+        thread = Thread(target=lambda: seen.append(number_of_dispatch_modes()))
         thread.start()
         thread.join()
-    assert seen == [False, True, False]
+    assert seen == [0, 2, 0]
 
 
 @pytest.mark.parametrize("other", [
