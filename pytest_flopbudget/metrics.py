@@ -25,7 +25,7 @@ class Figure:
     """
 
     field: str  # the attribute of a profile; a layer's own value has `own_` before it
-    stored: str  # the key in a baseline file
+    yaml_key: str  # in a baseline file
     label: str
     unit: str
     scale: int
@@ -130,16 +130,16 @@ class Metric(Figure):
 
     def _phase(self, name: str) -> Figure:
         shared = {f.name: getattr(self, f.name) for f in fields(Figure)}
-        stored = f"{name}_{self.stored.removeprefix('total_')}"
+        yaml_key = f"{name}_{self.yaml_key.removeprefix('total_')}"
         return Figure(
-            **{**shared, "field": f"{name}_{self.field}", "stored": stored, "label": name}
+            **{**shared, "field": f"{name}_{self.field}", "yaml_key": yaml_key, "label": name}
         )
 
 
 PARAMS = Metric(
     key="params",
     field="params",
-    stored="params",
+    yaml_key="params",
     ceiling="max_params",
     label="params",
     unit="",
@@ -152,7 +152,7 @@ PARAMS = Metric(
 GFLOPS = Metric(
     key="gflops",
     field="flops",
-    stored="gflops",
+    yaml_key="gflops",
     ceiling="max_gflops",
     label="GFLOPs",
     unit="GFLOPs",
@@ -167,7 +167,7 @@ GFLOPS = Metric(
 LATENCY = Metric(
     key="latency",
     field="latency_ms",
-    stored="total_ms",
+    yaml_key="total_ms",
     ceiling="max_latency_ms",
     label="latency",
     unit="ms",
@@ -183,7 +183,7 @@ LATENCY = Metric(
 MEMORY = Metric(
     key="memory",
     field="memory_bytes",
-    stored="memory_mb",
+    yaml_key="memory_mb",
     ceiling="max_memory_mb",
     label="memory",
     unit="MB",

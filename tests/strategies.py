@@ -180,7 +180,7 @@ def entry(
 
 def with_entry(latency_ms: float | None = 100.0, **more: Any) -> Baseline:
     """Build a baseline of `NET` that was timed in the usual environment."""
-    return baseline(latency={ENVIRONMENT.key: entry(latency_ms, **more)})
+    return baseline(environments={ENVIRONMENT.key: entry(latency_ms, **more)})
 
 
 def uncounted(operator: str = "shop::warp", path: str = "head", **more: Any) -> Uncounted:
@@ -311,7 +311,7 @@ def baselines(draw: st.DrawFn) -> Baseline:
         total={cost: sum(layer.costs[cost] for layer in own.values()) for cost in costs},
         own=own,
         ignored=tuple(draw(st.lists(texts(), max_size=3))),
-        latency=draw(st.dictionaries(texts(), entries(), max_size=2)),
+        environments=draw(st.dictionaries(texts(), entries(), max_size=2)),
     )
 
 

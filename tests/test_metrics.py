@@ -24,7 +24,7 @@ from tests.strategies import counts
 
 def test_the_table() -> None:
     assert {
-        key: (m.field, m.stored, m.ceiling, m.label, m.unit, m.scale, m.exact, m.tolerance)
+        key: (m.field, m.yaml_key, m.ceiling, m.label, m.unit, m.scale, m.exact, m.tolerance)
         for key, m in METRICS.items()
     } == {
         "params": ("params", "params", "max_params", "params", "", 1, True, Decimal(0)),
@@ -52,7 +52,9 @@ def test_a_metric_is_known_wherever_it_is_named(metric: Metric) -> None:
 
 
 def test_the_figures_of_training_have_names_of_their_own() -> None:
-    names = {key: [(f.field, f.stored, f.heading) for f in m.phases] for key, m in METRICS.items()}
+    names = {
+        key: [(f.field, f.yaml_key, f.heading) for f in m.phases] for key, m in METRICS.items()
+    }
     assert names == {
         "params": [],
         "gflops": [

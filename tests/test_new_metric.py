@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 EXACT = Metric(
     key="traffic",
     field="traffic_bytes",
-    stored="traffic_mb",
+    yaml_key="traffic_mb",
     ceiling="max_traffic_mb",
     label="traffic",
     unit="MB",
@@ -60,7 +60,7 @@ EXACT = Metric(
 NOISY = Metric(
     key="energy",
     field="energy_uj",
-    stored="energy_j",
+    yaml_key="energy_j",
     ceiling="max_energy_j",
     label="energy",
     unit="J",
@@ -223,7 +223,7 @@ def test_a_total_that_is_not_the_sum_is_refused() -> None:
 def test_an_update_keeps_what_was_not_measured() -> None:
     new = update(stored(), measured(**GROWN), "params", "gflops")
     assert new.total == {**stored().total, "flops": 100_000_000}
-    assert new.latency == stored().latency
+    assert new.environments == stored().environments
 
 
 def test_an_update_takes_what_was_measured() -> None:
@@ -232,19 +232,19 @@ def test_an_update_takes_what_was_measured() -> None:
         4_100_000,
         3_100_000,
     )
-    assert new.latency[ENVIRONMENT.key].figures == {"energy_uj": 3_000_000}
+    assert new.environments[ENVIRONMENT.key].figures == {"energy_uj": 3_000_000}
     assert update_kind(stored(), new) is UpdateKind.RAISED
 
 
 @pytest.mark.parametrize(("energy", "expected"), [(2_060_000, 2_000_000), (2_100_000, 2_100_000)])
 def test_noise_makes_no_diff(energy: int, expected: int) -> None:
     new = update(stored(), measured(energy=energy))
-    assert new.latency[ENVIRONMENT.key].figures == {"energy_uj": expected}
+    assert new.environments[ENVIRONMENT.key].figures == {"energy_uj": expected}
 
 
 def test_it_stands_beside_a_latency() -> None:
     timed = Model(**{**given(measured()), "latency_ms": 100.0})
-    both = update(None, timed, "latency", "energy").latency[ENVIRONMENT.key]
+    both = update(None, timed, "latency", "energy").environments[ENVIRONMENT.key]
     assert both.figures == {"latency_ms": 100.0, "energy_uj": 2_000_000}
 
 

@@ -90,7 +90,7 @@ def _in_totals(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
                 metric=metric.key,
                 before=Fraction(old.total[metric.field]),
                 after=Fraction(new.total[metric.field]),
-                line=new.line("total", metric.stored),
+                line=new.line("total", metric.yaml_key),
             )
         else:
             yield from _in_layer(file, metric, old, new)
@@ -118,8 +118,8 @@ def _in_layer(file: str, metric: Metric, old: Baseline, new: Baseline) -> Iterat
 
 
 def _in_environments(file: str, old: Baseline, new: Baseline) -> Iterator[Increase]:
-    for environment, entry in old.latency.items():
-        if environment in new.latency:
+    for environment, entry in old.environments.items():
+        if environment in new.environments:
             yield from _in_entry(file, environment, entry, new)
         else:
             line = new.line("latency") or new.line("total")
@@ -130,7 +130,7 @@ def _in_entry(
     file: str, environment: str, old: EnvironmentEntry, new: Baseline
 ) -> Iterator[Increase]:
     for metric in noisy_metrics():
-        before, after = old.stored(metric), new.latency[environment].stored(metric)
+        before, after = old.value_of(metric), new.environments[environment].value_of(metric)
         if before is not None and after is None:
             yield Increase(
                 file=file,
@@ -147,5 +147,5 @@ def _in_entry(
                 where=environment,
                 before=before,
                 after=after,
-                line=new.line("latency", environment, metric.stored),
+                line=new.line("latency", environment, metric.yaml_key),
             )

@@ -30,15 +30,15 @@ def with_entry(
     if not measured or profile.environment is None:
         return baseline
     key = profile.environment.key
-    before = baseline.latency.get(key)
+    before = baseline.environments.get(key)
     if before is None and not adds:
         return baseline
     now = _entry(baseline, profile, profile.environment, measured)
     entry = now if before is None else _merged(before, now, measured, budget_settings)
-    entries = {**baseline.latency, key: entry}
+    entries = {**baseline.environments, key: entry}
     if before is None:  # by name, so that two branches that add one rarely do at one place
         entries = dict(sorted(entries.items()))
-    return replace(baseline, latency=entries)
+    return replace(baseline, environments=entries)
 
 
 def _is_stored(metric: Metric, profile: ModelProfile) -> bool:
@@ -61,7 +61,7 @@ def _merged(
         return now
     for metric in measured:
         tolerance = budget_settings.tolerance[metric.key]
-        if _moved(before.stored(metric), now.stored(metric), tolerance):
+        if _moved(before.value_of(metric), now.value_of(metric), tolerance):
             before = _with_metric(before, metric, now)
     return before
 

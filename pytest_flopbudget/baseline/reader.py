@@ -83,7 +83,7 @@ def parse(text: str, file: str) -> Baseline:
     if written is not None and written.number() != FORMAT:
         raise written.fail(f"format {FORMAT}, which this version reads")
     keys = root.mapping(REQUIRED, OPTIONAL)
-    exact = {figure.stored: figure for figure in figures_of(exact_metrics())}
+    exact = {figure.yaml_key: figure for figure in figures_of(exact_metrics())}
     baseline = Baseline(
         test=keys["test"].text(),
         model=keys["model"].text(),
@@ -94,7 +94,7 @@ def parse(text: str, file: str) -> Baseline:
         total=_costs(exact, keys["total"].mapping(optional=exact)),
         own={path: _own(exact, node) for path, node in keys["own"].entries().items()},
         ignored=keys["ignored"].texts() if "ignored" in keys else (),
-        latency=_latency(keys["latency"]) if "latency" in keys else {},
+        environments=_environments(keys["latency"]) if "latency" in keys else {},
         lines=dict(_lines(root)),
     )
     _check_sums(baseline, exact.values(), keys["total"])
@@ -110,19 +110,19 @@ def _costs(exact: Mapping[str, Figure], keys: Mapping[str, Node]) -> dict[str, i
     return {exact[key].field: node.number(exact[key].scale) for key, node in keys.items()}
 
 
-def _latency(node: Node) -> dict[str, EnvironmentEntry]:
+def _environments(node: Node) -> dict[str, EnvironmentEntry]:
     return {environment: _entry(entry) for environment, entry in node.entries().items()}
 
 
 def _entry(node: Node) -> EnvironmentEntry:
-    noisy = {figure.stored: figure for figure in figures_of(noisy_metrics())}
-    required = ["torch", LATENCY.stored] if _is_timed(node, noisy) else ["torch"]
-    optional = [GFLOPS.stored, *(key for key in noisy if key not in required), "layers"]
+    noisy = {figure.yaml_key: figure for figure in figures_of(noisy_metrics())}
+    required = ["torch", LATENCY.yaml_key] if _is_timed(node, noisy) else ["torch"]
+    optional = [GFLOPS.yaml_key, *(key for key in noisy if key not in required), "layers"]
     keys = node.mapping(required, optional)
     layers = keys["layers"].entries() if "layers" in keys else {}
     return EnvironmentEntry(
         torch=keys["torch"].text(),
-        flops=keys[GFLOPS.stored].number(GFLOPS.scale) if GFLOPS.stored in keys else None,
+        flops=keys[GFLOPS.yaml_key].number(GFLOPS.scale) if GFLOPS.yaml_key in keys else None,
         figures={f.field: _noisy_value(f, keys[key]) for key, f in noisy.items() if key in keys},
         layers={path: _milliseconds(layer) for path, layer in layers.items()},
     )
@@ -132,7 +132,7 @@ def _is_timed(node: Node, noisy: Mapping[str, Figure]) -> bool:
     """Return whether an entry must have a latency: all do but those of other metrics only."""
     others = {key for key, figure in noisy.items() if not figure.timed}
     written = node.entries().keys()
-    return not written & others or not written <= {"torch", GFLOPS.stored, *others}
+    return not written & others or not written <= {"torch", GFLOPS.yaml_key, *others}
 
 
 def _noisy_value(figure: Figure, node: Node) -> int | float:
@@ -147,7 +147,7 @@ def _check_sums(baseline: Baseline, exact: Iterable[Figure], total: Node) -> Non
     for figure in exact:
         added, stated = baseline.total_of("", figure), baseline.total.get(figure.field)
         if stated is not None and added != stated:
-            node = total.entries()[figure.stored]
+            node = total.entries()[figure.yaml_key]
             raise node.fail(
                 f"the sum of `own`, {number_text(figure, added)}",
                 f"{node.text()}, as after a merge that took both sides",

@@ -32,7 +32,7 @@ class EnvironmentEntry:
     figures: dict[str, int | float]  # by the field of a profile
     layers: dict[str, float] = field(default_factory=dict)  # path: milliseconds, its total
 
-    def stored(self, metric: Metric) -> Fraction | None:
+    def value_of(self, metric: Metric) -> Fraction | None:
         """Return what is stored of a metric: exactly the decimal that the file has."""
         value = self.figures.get(metric.field)
         return None if value is None else Fraction(str(value))
@@ -51,7 +51,7 @@ class Baseline:
     total: dict[str, int]  # by the field of a profile
     own: dict[str, OwnCost]  # by layer path
     ignored: tuple[str, ...] = ()
-    latency: dict[str, EnvironmentEntry] = field(default_factory=dict)  # by environment
+    environments: dict[str, EnvironmentEntry] = field(default_factory=dict)  # by environment
     lines: dict[LOCATION, int] = field(default_factory=dict, compare=False, repr=False)
 
     def total_of(self, path: str, figure: Figure) -> int:

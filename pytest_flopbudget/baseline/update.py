@@ -57,7 +57,7 @@ def updated(
         total=_total(old, profile, measured),
         own=_own(old, profile, measured),
         ignored=ignored if old is None or has_counted else old.ignored,
-        latency={} if old is None else dict(old.latency),
+        environments={} if old is None else dict(old.environments),
     )
     return with_entry(new, profile, budget_settings, adds=adds_entry or old is None)
 
@@ -100,10 +100,10 @@ def _figures(old: Baseline, new: Baseline) -> Iterator[tuple[Number, Number]]:
         yield old.total[figure.field], new.total[figure.field]
         for path in old.own.keys() & new.own.keys():
             yield old.own_of(path, figure), new.own_of(path, figure)
-    for environment in old.latency.keys() & new.latency.keys():
+    for environment in old.environments.keys() & new.environments.keys():
         for metric in noisy_metrics():
-            before = old.latency[environment].stored(metric)
-            after = new.latency[environment].stored(metric)
+            before = old.environments[environment].value_of(metric)
+            after = new.environments[environment].value_of(metric)
             if before is not None and after is not None:
                 yield before, after
 

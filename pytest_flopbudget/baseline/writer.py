@@ -42,9 +42,9 @@ def _lines(baseline: Baseline) -> Iterator[str]:
     for path, own in baseline.own.items():
         inner = [f"type: {text_scalar(own.type, flow=True)}", *_costs(own.costs)]
         yield _layer(text_scalar(path), f"{{{', '.join(inner)}}}")
-    if baseline.latency:
+    if baseline.environments:
         yield "latency:"
-        for environment, entry in baseline.latency.items():
+        for environment, entry in baseline.environments.items():
             yield f"  {text_scalar(environment)}:"
             yield from _entry(entry)
 
@@ -61,7 +61,7 @@ def _costs(costs: Mapping[str, int]) -> Iterator[str]:
 def _entry(entry: EnvironmentEntry) -> Iterator[str]:
     yield f"    torch: {text_scalar(entry.torch)}"
     if entry.flops is not None:
-        yield f"    {GFLOPS.stored}: {number_text(GFLOPS, entry.flops)}"
+        yield f"    {GFLOPS.yaml_key}: {number_text(GFLOPS, entry.flops)}"
     yield from (f"    {line}" for line in _figures(entry.figures, noisy_metrics()))
     if entry.layers:
         yield "    layers:   # of 1 % and more"
@@ -73,4 +73,4 @@ def _figures(values: Mapping[str, int | float], metrics: Iterable[Metric]) -> It
     """Yield key and value of each figure that there is, in the order of the table."""
     for figure in figures_of(metrics):
         if figure.field in values:
-            yield f"{figure.stored}: {number_text(figure, values[figure.field])}"
+            yield f"{figure.yaml_key}: {number_text(figure, values[figure.field])}"

@@ -118,7 +118,7 @@ def _timing(
         threads=settings.threads,
         limit_s=settings.time_limit,
         budget_ms=None if budget_ms is None else float(budget_ms),
-        stored=goal.stored,
+        may_be_stored=goal.may_be_stored,
         compiled=environment.compiled,
         progress=progress,
     )

@@ -80,4 +80,5 @@ def is_compiled(module: nn.Module) -> bool:
 
 def uncompiled(model: nn.Module) -> nn.Module:
     """Return the model that a compiled one was made of, or the model itself."""
-    return compiled_from(model) or model
+    original = compiled_from(model)
+    return model if original is None else original

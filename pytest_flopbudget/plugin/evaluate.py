@@ -102,7 +102,7 @@ def _measure(request: BudgetRequest, baseline: Baseline | None) -> ModelProfile:
     settings, budget_settings = request.settings, request.budget_settings
     goal = LatencyGoal(
         budget_ms=partial(latency_budget, baseline=baseline, budget_settings=budget_settings),
-        stored=settings.update or settings.propose is not None,
+        may_be_stored=settings.update or settings.propose is not None,
     )
     with progress_of(request.item) as progress:
         return measure(

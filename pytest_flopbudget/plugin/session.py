@@ -111,12 +111,12 @@ class Session:
                 terminalreporter.write_line(line)
 
     def _tests(self) -> list[TestResults]:
-        """Return the results of each test; of several workers, one that failed decides.
+        """Return the results of each test; of several workers, one that failed or else the newest.
 
         Under `--dist each` a test runs on every worker, and passed if it did on all of them.
         """
         return [
-            min(on_workers.values(), key=lambda results: results.passed)
+            min(reversed(on_workers.values()), key=lambda results: results.passed)
             for _, on_workers in sorted(self._by_worker.items())
         ]
 

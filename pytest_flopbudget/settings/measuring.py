@@ -26,4 +26,4 @@ class LatencyGoal:
     """The purpose of a measured latency, which decides for how long a model is timed."""
 
     budget_ms: Callable[[Environment], Fraction | None] = lambda _: None  # the largest that passes
-    stored: bool = False  # it may become a baseline, and must be good even if it passes
+    may_be_stored: bool = False  # it may become a baseline, and must be good even if it passes

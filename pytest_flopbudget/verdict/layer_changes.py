@@ -126,11 +126,11 @@ def _latency_changes(profile: ModelProfile, baseline: Baseline) -> Iterable[Laye
     noisy times it can seem to shrink, so it is a change only if it grew.
     """
     environment = profile.environment
-    entry = baseline.latency.get(environment.key) if environment else None
+    entry = baseline.environments.get(environment.key) if environment else None
     if entry is None or not entry.layers:
         return
     before = {path: Fraction(str(ms)) for path, ms in entry.layers.items()}
-    before = {"": entry.stored(LATENCY) or Fraction(0), **before}
+    before = {"": entry.value_of(LATENCY) or Fraction(0), **before}
     layers = {path: profile[path] for path in before if path in profile}
     # What a fused operator computes has no time of its own, so nobody knows.
     after = {

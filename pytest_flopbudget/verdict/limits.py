@@ -54,8 +54,8 @@ def stored_value(
     if metric.exact:
         value = baseline.total.get(metric.field)
         return None if value is None else Fraction(value)
-    entry = baseline.latency.get(profile.environment.key) if profile.environment else None
-    return None if entry is None else entry.stored(metric)
+    entry = baseline.environments.get(profile.environment.key) if profile.environment else None
+    return None if entry is None else entry.value_of(metric)
 
 
 def comparable_value(
@@ -74,10 +74,10 @@ def comparable_in(
     environment: Environment | None, metric: Metric, baseline: Baseline
 ) -> Fraction | NotComparable:
     """Return the stored value of a noisy metric that holds in an environment, or why none does."""
-    entry = None if environment is None else baseline.latency.get(environment.key)
+    entry = None if environment is None else baseline.environments.get(environment.key)
     if environment is None or entry is None:
         return NotComparable("no entry for this environment", adding(metric))
-    value = entry.stored(metric)
+    value = entry.value_of(metric)
     if value is None:
         return NotComparable(f"no {metric.label} in the entry of this environment")
     if entry.torch != environment.torch:

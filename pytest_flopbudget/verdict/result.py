@@ -65,8 +65,8 @@ class Result:
         if verdict.path is not None:
             return baseline.line("own", verdict.path)
         if not metric.exact and self.profile.environment is not None:
-            return baseline.line("latency", self.profile.environment.key, metric.stored)
-        return baseline.line("total", metric.stored)
+            return baseline.line("latency", self.profile.environment.key, metric.yaml_key)
+        return baseline.line("total", metric.yaml_key)
 
     @property
     def test_file(self) -> str:

@@ -52,7 +52,7 @@ def test_latency_is_compared_per_environment(before: float, after: float, count:
 
 def test_a_removed_environment_is_one_less() -> None:
     assert words(with_entry(), baseline()) == [("environment", None, ENVIRONMENT.key, None, None)]
-    other = baseline(latency={"cuda, H100": entry()})
+    other = baseline(environments={"cuda, H100": entry()})
     assert len(words(with_entry(), other)) == 1
     assert words(baseline(), with_entry()) == []
 

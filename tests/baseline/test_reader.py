@@ -54,7 +54,7 @@ def message(text: str) -> str:
 def test_the_good_file_is_good() -> None:
     record = parse(GOOD, "b.yaml")
     assert record.total == {"params": 30, "flops": 500_000_000}
-    assert record.latency["cpu, here"].layers == {"a": 40.5}
+    assert record.environments["cpu, here"].layers == {"a": 40.5}
 
 
 @pytest.mark.parametrize(

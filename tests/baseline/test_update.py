@@ -181,7 +181,7 @@ def test_only_what_was_measured_is_stored() -> None:
 @pytest.mark.parametrize(("metrics", "expected"), [(EXACT, 100.0), (("latency",), 200.0)])
 def test_latency_is_updated_only_if_asked_for(metrics: tuple[str, ...], expected: float) -> None:
     new = update(with_entry(100.0), timed(latency_ms=200.0), budget_settings(*metrics))
-    assert new.latency[KEY].figures == {"latency_ms": expected}
+    assert new.environments[KEY].figures == {"latency_ms": expected}
 
 
 def test_an_update_of_latency_alone_keeps_the_costs() -> None:
@@ -243,7 +243,7 @@ def test_a_baseline_of_something_else_is_started_anew(changed: dict[str, Any]) -
     old = with_entry(layers={"gone": 9.0})
     new = update(old, profile(flops=None, **changed), budget_settings("params"))
     assert new.total == {"params": 1000}
-    assert new.latency == {}
+    assert new.environments == {}
     assert all(getattr(new, name) == value for name, value in changed.items())
 
 
@@ -283,7 +283,7 @@ def test_an_entry_is_refreshed_if_it_moved_by_more_than_a_third_of_its_tolerance
     share = Fraction(tolerance.removesuffix("%")) / 100
     agreed = budget_settings("latency").with_tolerance({"latency": share})
     new = update(with_entry(old), timed(latency_ms=measured), agreed)
-    assert new.latency[KEY].figures["latency_ms"] == (measured if refreshed else old)
+    assert new.environments[KEY].figures["latency_ms"] == (measured if refreshed else old)
 
 
 @pytest.mark.parametrize(
@@ -299,14 +299,14 @@ def test_an_entry_is_refreshed_if_it_moved_by_more_than_a_third_of_its_tolerance
 def test_an_entry_of_another_torch_or_count_is_refreshed(
     stored: EnvironmentEntry, refreshed: bool
 ) -> None:
-    new = update(baseline(latency={KEY: stored}), timed(latency_ms=101.0))
-    assert new.latency[KEY] == (entry(101.0) if refreshed else stored)
+    new = update(baseline(environments={KEY: stored}), timed(latency_ms=101.0))
+    assert new.environments[KEY] == (entry(101.0) if refreshed else stored)
 
 
 def test_an_entry_is_refreshed_with_its_layers() -> None:
     old = with_entry(100.0, layers={"stem": 30.0, "gone": 60.0})
     layers = {"stem": {"latency_ms": 50.0}, "head": {"latency_ms": 100.0}}
-    assert update(old, timed(latency_ms=150.0, layers=layers)).latency[KEY] == entry(
+    assert update(old, timed(latency_ms=150.0, layers=layers)).environments[KEY] == entry(
         150.0, layers={"stem": 50.0, "head": 100.0}
     )
 
@@ -317,7 +317,7 @@ def test_an_entry_is_refreshed_with_its_layers() -> None:
 def test_layers_of_one_percent_and_more_are_stored(latency_ms: float | None, stored: bool) -> None:
     layers = {"": {"latency_ms": 100.0}, "head": {"latency_ms": latency_ms}}
     new = update(None, timed(latency_ms=100.0, layers=layers))
-    assert new.latency[KEY].layers == ({"head": latency_ms} if stored else {})
+    assert new.environments[KEY].layers == ({"head": latency_ms} if stored else {})
 
 
 @pytest.mark.parametrize(
@@ -327,43 +327,47 @@ def test_layers_of_one_percent_and_more_are_stored(latency_ms: float | None, sto
 def test_a_new_environment_is_added_only_if_the_file_is_new_or_it_is_asked_for(
     old: Baseline | None, adds: bool, added: bool
 ) -> None:
-    assert (KEY in update(old, timed(), adds=adds).latency) is added
+    assert (KEY in update(old, timed(), adds=adds).environments) is added
 
 
 def test_entries_of_other_environments_stay() -> None:
-    old = baseline(latency={"cuda, H100": entry(1.0), KEY: entry(100.0), "mps, M4": entry(9.0)})
+    old = baseline(
+        environments={"cuda, H100": entry(1.0), KEY: entry(100.0), "mps, M4": entry(9.0)}
+    )
     new = update(old, timed(latency_ms=200.0))
-    assert new.latency == {**old.latency, KEY: entry(200.0)}
-    assert list(new.latency) == list(old.latency)
+    assert new.environments == {**old.environments, KEY: entry(200.0)}
+    assert list(new.environments) == list(old.environments)
 
 
 def test_an_entry_that_is_added_has_its_place_by_its_name() -> None:
-    old = baseline(latency={"cuda, H100": entry(1.0), "mps, M4": entry(9.0), "cpu, A": entry(1.0)})
+    old = baseline(
+        environments={"cuda, H100": entry(1.0), "mps, M4": entry(9.0), "cpu, A": entry(1.0)}
+    )
     new = update(old, timed(latency_ms=200.0), adds=True)
-    assert list(new.latency) == ["cpu, A", KEY, "cuda, H100", "mps, M4"]
+    assert list(new.environments) == ["cpu, A", KEY, "cuda, H100", "mps, M4"]
 
 
 def test_an_entry_tells_the_count_that_is_stored() -> None:
     grown = net(head=("Linear", 700, 90_000_000))
-    assert update(with_entry(), timed(grown)).latency[KEY].flops == 120_000_000
+    assert update(with_entry(), timed(grown)).environments[KEY].flops == 120_000_000
     alone = update(with_entry(), timed(grown, 200.0, flops=None), budget_settings("latency"))
-    assert alone.latency[KEY].flops == 100_000_000
+    assert alone.environments[KEY].flops == 100_000_000
 
 
 def test_times_are_rounded_as_the_file_rounds_them() -> None:
     new = update(None, timed(latency_ms=123.456, layers={"head": {"latency_ms": 9.87654}}))
-    assert new.latency[KEY] == entry(123.5, layers={"head": 9.877})
+    assert new.environments[KEY] == entry(123.5, layers={"head": 9.877})
     assert as_read(new) == new
 
 
 def test_training_times_are_stored() -> None:
     new = update(None, timed(forward_latency_ms=30.0, backward_latency_ms=70.0, mode="training"))
-    assert new.latency[KEY] == entry(100.0, forward_latency_ms=30.0, backward_latency_ms=70.0)
+    assert new.environments[KEY] == entry(100.0, forward_latency_ms=30.0, backward_latency_ms=70.0)
 
 
 def test_what_was_not_timed_keeps_its_entry() -> None:
     measured = profile(not_measured={"latency": "the weights are on meta"})
-    assert update(with_entry(), measured).latency == with_entry().latency
+    assert update(with_entry(), measured).environments == with_entry().environments
 
 
 # ---------------------------------------------------------------------------- memory beside it
@@ -379,13 +383,13 @@ def both(latency_ms: float, memory_bytes: int, **more: Any) -> ModelProfile:
 
 def test_memory_stands_beside_latency() -> None:
     new = update(None, both(100.0, 1_000_001), BOTH)
-    assert new.latency[KEY] == entry(100.0, memory_bytes=1_000_001)
+    assert new.environments[KEY] == entry(100.0, memory_bytes=1_000_001)
     assert as_read(new) == new
 
 
 def test_memory_may_stand_alone() -> None:
     new = update(None, weighed(1_000_001), WEIGHED)
-    assert new.latency[KEY] == entry(None, memory_bytes=1_000_001)
+    assert new.environments[KEY] == entry(None, memory_bytes=1_000_001)
     assert as_read(new) == new
 
 
@@ -396,12 +400,12 @@ def test_memory_may_stand_alone() -> None:
 def test_an_entry_is_added_for_memory_as_for_latency(
     old: Baseline | None, adds: bool, added: bool
 ) -> None:
-    assert (KEY in update(old, weighed(), WEIGHED, adds=adds).latency) is added
+    assert (KEY in update(old, weighed(), WEIGHED, adds=adds).environments) is added
 
 
 def test_an_entry_that_is_there_gets_the_memory_that_it_lacks() -> None:
     new = update(with_entry(100.0, layers={"stem": 30.0}), weighed(5), WEIGHED)
-    assert new.latency[KEY] == entry(100.0, layers={"stem": 30.0}, memory_bytes=5)
+    assert new.environments[KEY] == entry(100.0, layers={"stem": 30.0}, memory_bytes=5)
 
 
 @pytest.mark.parametrize(
@@ -418,17 +422,17 @@ def test_latency_and_memory_are_refreshed_each_by_its_tolerance(
     measured: tuple[float, int], stored: tuple[float, int]
 ) -> None:
     new = update(with_entry(100.0, memory_bytes=600), both(*measured), BOTH)
-    assert new.latency[KEY] == entry(stored[0], memory_bytes=stored[1])
+    assert new.environments[KEY] == entry(stored[0], memory_bytes=stored[1])
 
 
 def test_what_was_not_measured_keeps_its_figure() -> None:
     old = with_entry(100.0, memory_bytes=600, layers={"stem": 30.0})
-    assert update(old, weighed(900), WEIGHED).latency[KEY] == entry(
+    assert update(old, weighed(900), WEIGHED).environments[KEY] == entry(
         100.0, memory_bytes=900, layers={"stem": 30.0}
     )
-    assert update(old, timed(latency_ms=200.0), budget_settings("latency")).latency[KEY] == entry(
-        200.0, memory_bytes=600
-    )
+    assert update(old, timed(latency_ms=200.0), budget_settings("latency")).environments[
+        KEY
+    ] == entry(200.0, memory_bytes=600)
 
 
 @pytest.mark.parametrize("before", [{"torch": "2.12"}, {"flops": 99_999_999}])
@@ -437,7 +441,7 @@ def test_a_figure_of_another_torch_or_count_does_not_stand_beside_a_new_one(
 ) -> None:
     old = with_entry(100.0, memory_bytes=600, **before)
     alone = entry(None, memory_bytes=600)
-    assert update(old, weighed(600), WEIGHED).latency[KEY] == alone
+    assert update(old, weighed(600), WEIGHED).environments[KEY] == alone
 
 
 @pytest.mark.parametrize(
@@ -453,4 +457,4 @@ def test_memory_is_stored_where_the_latency_is_doubtful() -> None:
     new = update(
         with_entry(100.0, memory_bytes=600), both(300.0, 900, unreliable_reason="busy"), BOTH
     )
-    assert new.latency[KEY] == entry(100.0, memory_bytes=900)
+    assert new.environments[KEY] == entry(100.0, memory_bytes=900)

@@ -61,7 +61,7 @@ def test_the_example_of_the_contract_is_written_exactly() -> None:
         engine="dispatch",
         total={"params": 7_033_114, "flops": flops},
         own={"model.0.conv": OwnCost(type="Conv2d", costs={"params": 3456, "flops": 707_788_800})},
-        latency={key: timing},
+        environments={key: timing},
     )
     assert text_of(record) == EXAMPLE
 
@@ -71,7 +71,9 @@ def test_training_figures_stand_beside_the_total() -> None:
     times = {"latency_ms": 3.0, "forward_latency_ms": 1.0, "backward_latency_ms": 2.0}
     timing = EnvironmentEntry(torch="2.13", flops=30, figures=times)
     own = {"fc": OwnCost(type="Linear", costs=costs)}
-    record = replace(baseline({}, total=costs, own=own), mode="training", latency={"cpu": timing})
+    record = replace(
+        baseline({}, total=costs, own=own), mode="training", environments={"cpu": timing}
+    )
     figures = (
         "params: 3, gflops: 0.00000003, forward_gflops: 0.00000001, backward_gflops: 0.00000002"
     )
@@ -101,7 +103,7 @@ def test_training_figures_stand_beside_the_total() -> None:
 )
 def test_memory_is_written_to_the_byte(count: int, written: str) -> None:
     alone = EnvironmentEntry(torch="2.13", flops=30, figures={"memory_bytes": count})
-    assert lines_of(baseline({}, latency={"cpu": alone}))[9:] == [
+    assert lines_of(baseline({}, environments={"cpu": alone}))[9:] == [
         "latency:",
         "  cpu:",
         "    torch: '2.13'",
@@ -232,7 +234,7 @@ def test_pyyaml_agrees_on_keys_and_texts(record: Baseline) -> None:
     ]
     latency = seen.get("latency", {})
     assert [(key, e["torch"], list(e.get("layers", {}))) for key, e in latency.items()] == [
-        (key, e.torch, list(e.layers)) for key, e in record.latency.items()
+        (key, e.torch, list(e.layers)) for key, e in record.environments.items()
     ]
 
 
@@ -240,7 +242,7 @@ def test_pyyaml_agrees_on_keys_and_texts(record: Baseline) -> None:
 def test_each_layer_is_one_line(record: Baseline) -> None:
     text = text_of(record)
     own = text.split("\nown:", 1)[1].split("\nlatency:\n", 1)[0]
-    assert own.count("\n") == len(record.own) + (not record.latency)
+    assert own.count("\n") == len(record.own) + (not record.environments)
     assert text.count("\n") == len(text.splitlines())
 
 
@@ -284,12 +286,12 @@ def test_nothing_in_the_text_tells_the_time() -> None:
 
 def test_every_figure_has_a_key_of_its_own() -> None:
     figures = figures_of(METRICS.values())
-    assert len({figure.stored for figure in figures}) == len(figures)
+    assert len({figure.yaml_key for figure in figures}) == len(figures)
 
 
 def test_entries_are_written_in_their_order() -> None:
-    record = baseline(latency={"b": entry(), "a": entry()})
-    assert list(parse(text_of(record), "a.yaml").latency) == ["b", "a"]
+    record = baseline(environments={"b": entry(), "a": entry()})
+    assert list(parse(text_of(record), "a.yaml").environments) == ["b", "a"]
 
 
 def test_equal_records_give_equal_bytes() -> None:
@@ -297,4 +299,6 @@ def test_equal_records_give_equal_bytes() -> None:
     one = EnvironmentEntry(torch="2.13", flops=None, figures=times)
     other = EnvironmentEntry(torch="2.13", flops=None, figures=dict(reversed(times.items())))
     assert one == other
-    assert text_of(baseline(latency={"cpu": one})) == text_of(baseline(latency={"cpu": other}))
+    assert text_of(baseline(environments={"cpu": one})) == text_of(
+        baseline(environments={"cpu": other})
+    )

@@ -184,7 +184,7 @@ def in_child(run: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
 def store(name: str) -> dict[str, Any]:
     """Measure a model as `--update-budgets` does, and return the text of its baseline."""
     budget_settings = BudgetSettings(metrics=("latency",))
-    profile, sample = profiled(name, 0, budget_settings, LatencyGoal(stored=True))
+    profile, sample = profiled(name, 0, budget_settings, LatencyGoal(may_be_stored=True))
     baseline = updated(None, profile, budget_settings, f"test_{name}.py::test", adds_entry=True)
     return {
         "kind": "baseline",
@@ -243,7 +243,7 @@ def statistics(sample: list[float]) -> dict[str, float]:
 
 
 def stored_ms(baseline: Baseline) -> float:
-    (entry,) = baseline.latency.values()
+    (entry,) = baseline.environments.values()
     return entry.figures["latency_ms"]
 
 

@@ -232,7 +232,7 @@ NOT_ENTERED = "no entry for this environment"
     ("measured", "known", "reason"),
     [
         (timed(), baseline(), NOT_ENTERED),
-        (timed(), baseline(latency={"cuda, H100": entry()}), NOT_ENTERED),
+        (timed(), baseline(environments={"cuda, H100": entry()}), NOT_ENTERED),
         (timed(), with_entry(torch="2.12"), "measured with torch 2.12, this is 2.13"),
         (timed(), with_entry(torch="2.130"), "measured with torch 2.130, this is 2.13"),
         (timed(), with_entry(flops=99_999_999), "measured before the last accepted change"),
@@ -288,7 +288,7 @@ def test_memory_is_compared_as_latency_is(
 
 def test_an_entry_of_memory_alone_has_no_latency() -> None:
     alone = entry(None, memory_bytes=1)
-    (verdict,) = judge(timed(), baseline(latency={ENVIRONMENT.key: alone}), TIMED).metrics
+    (verdict,) = judge(timed(), baseline(environments={ENVIRONMENT.key: alone}), TIMED).metrics
     assert verdict.reason == "no latency in the entry of this environment"
 
 
@@ -701,7 +701,7 @@ def test_to_raise_what_was_measured_turns_nothing_that_is_exceeded_into_within(
     ceilings = {} if ceiling is None else {key: Fraction(ceiling) for key in metrics}
     agreed = budget_settings(*metrics, ceilings=ceilings, layer_globs=globs)
     agreed = agreed.with_tolerance(dict.fromkeys(metrics, share))
-    known = baseline(spec(before), latency={ENVIRONMENT.key: entry(latency[1], flops=None)})
+    known = baseline(spec(before), environments={ENVIRONMENT.key: entry(latency[1], flops=None)})
     first, second = (
         {(v.path, v.metric): v.verdict for v in both(judge(timed(*costs), known, agreed))}
         for costs in (

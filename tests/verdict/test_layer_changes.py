@@ -183,7 +183,7 @@ def slower(**latency_ms: float) -> list[tuple[str, str, Fraction]]:
     found = changes(
         LATENCY,
         timed(layers=layers),
-        baseline(latency={ENVIRONMENT.key: entry(100.0, layers=stored)}),
+        baseline(environments={ENVIRONMENT.key: entry(100.0, layers=stored)}),
     )
     return [(change.path, change.kind.value, change.growth) for change in found]
 
@@ -208,7 +208,7 @@ def test_a_rest_that_noise_has_made_smaller_explains_nothing() -> None:
 
 
 def test_a_model_without_times_of_layers_explains_nothing() -> None:
-    stored = baseline(latency={ENVIRONMENT.key: entry(100.0)})
+    stored = baseline(environments={ENVIRONMENT.key: entry(100.0)})
     assert changes(LATENCY, timed(layers={"": {"latency_ms": 200.0}}), stored) == []
 
 
@@ -217,6 +217,6 @@ def test_stored_times_are_compared_as_they_are_written() -> None:
 
 
 def test_another_environment_explains_nothing() -> None:
-    stored = baseline(latency={"cuda, H100": entry(layers={"stem": 1.0})})
+    stored = baseline(environments={"cuda, H100": entry(layers={"stem": 1.0})})
     assert changes(LATENCY, timed(), stored) == []
     assert changes(LATENCY, profile(), stored) == []

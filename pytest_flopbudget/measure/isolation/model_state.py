@@ -31,17 +31,18 @@ class SavedState:
         found = ObjectWalk(owner)
         self.tensors = found.tensors
         self._containers = [(container, _copy(container)) for container in found.containers]
+        self._holders = [pair for pair in self._containers if _holds_tensors(*pair)]
         self._slots = [(value, slots_of(value)) for value in found.slotted]
         self._generators = [(generator, generator.get_state()) for generator in found.generators]
         self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]
 
     def substitute(self, substitute_of: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Put another tensor in the place of each one, wherever the model holds it."""
-        for container, saved in self._containers:
+        for container, saved in self._holders:
             if isinstance(container, dict):
                 held = ((key, value) for key, value in saved.items() if _may_hold_tensors(value))
                 container.update({key: _substituted(value, substitute_of) for key, value in held})
-            elif not isinstance(container, set) and any(map(_may_hold_tensors, saved)):
+            else:
                 _refill(container, [_substituted(value, substitute_of) for value in saved])
 
     def clear_gradients(self) -> None:
@@ -91,6 +92,12 @@ def _copy(container: Any) -> Any:
 def _refill(container: Any, values: Iterable[Any]) -> None:
     container.clear()
     (container.extend if isinstance(container, list | deque) else container.update)(values)
+
+
+def _holds_tensors(container: Any, saved: Any) -> bool:
+    """Return whether tensors of a container can be substituted; other containers stay untouched."""
+    values = saved.values() if isinstance(container, dict) else saved
+    return not isinstance(container, set) and any(map(_may_hold_tensors, values))
 
 
 def _may_hold_tensors(value: Any) -> bool:

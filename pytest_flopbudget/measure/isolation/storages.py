@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from pytest_flopbudget.measure.torch_internals.tensors import coo_tensors, forbid_data_pointer
+from pytest_flopbudget.measure.torch_internals.tensors import coo_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 Storage = StorageWeakRef | int
 
@@ -46,12 +46,3 @@ def _components(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
         return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
     return (tensor,)
-
-
-def forbid_data_pointers(tensors: Iterable[torch.Tensor]) -> None:
-    """Make it an error to ask for the address of a tensor without values.
-
-    torch answers 0, and a raw kernel that is given that address ends the process.
-    """
-    for tensor in tensors:
-        forbid_data_pointer(tensor)

@@ -33,8 +33,9 @@ class Timing:
     threads: int = 1  # intra-op, on the CPU
     limit_s: float = 10.0
     budget_ms: float | None = None  # the largest value that passes
-    stored: bool = True  # whether the value may become a baseline
+    may_be_stored: bool = True  # whether the value may become a baseline
     compiled: bool = False  # whether the first call compiles
+    layers: bool = True  # whether layers are timed as well, if they are called one by one
     progress: Callable[[str], None] = lambda _: None  # is told which phase begins
 
 
@@ -70,7 +71,8 @@ def time_call(profiled: ProfiledCall, clock: Clock, timing: Timing) -> Latency:
         warm_up(stopwatch)
         sample = sampled(stopwatch, timing)
         timing.progress("timing layers")
-        own = _time_layers(stopwatch, profiled, clock) if profiled.calls_layers else None
+        times_layers = timing.layers and profiled.calls_layers
+        own = _time_layers(stopwatch, profiled, clock) if times_layers else None
     representative = sample.representative
     return Latency(
         total_ms=representative.total_ns / 1e6,
@@ -96,7 +98,7 @@ def sampled(stopwatch: Stopwatch, timing: Timing) -> Sample:
     budget_ns = None if timing.budget_ms is None else timing.budget_ms * 1e6
     sample = Sample()
     while not sample.rounds or not sampling.is_enough(
-        sample, budget_ns, stopwatch.spent, stored=timing.stored
+        sample, budget_ns, stopwatch.spent, may_be_stored=timing.may_be_stored
     ):
         sample.add(stopwatch.round())
         timing.progress(f"timing, {len(sample.rounds)} rounds")

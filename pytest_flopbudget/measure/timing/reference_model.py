@@ -29,8 +29,9 @@ def reference() -> tuple[nn.Module, torch.Tensor]:
 def main(arguments: Sequence[str]) -> None:
     """Time the model as an update does, and print what came out as JSON."""
     model, example = reference()
+    timing = Timing(threads=int(arguments[1]), layers=False)
     with profiled_call(model, ModelCall((example,), {}, training=False)) as profiled:
-        found = time_call(profiled, HostClock(), Timing(threads=int(arguments[1])))
+        found = time_call(profiled, HostClock(), timing)
     result = {
         "latency_ms": found.total_ms,
         "rounds": found.rounds,

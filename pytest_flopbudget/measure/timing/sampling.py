@@ -98,18 +98,20 @@ class Sample:
         return before - self.value_ns <= STEADY * before
 
 
-def is_enough(sample: Sample, budget_ns: float | None, spent: float, *, stored: bool) -> bool:
+def is_enough(
+    sample: Sample, budget_ns: float | None, spent: float, *, may_be_stored: bool
+) -> bool:
     """Return whether no more rounds are needed.
 
     Args:
         sample: at least one round.
         budget_ns: the largest value that passes, `None` if there is none.
         spent: share of the time limit.
-        stored: whether the value may become a baseline, and must be good even if it passes.
+        may_be_stored: whether the value may become a baseline, and must be good even if it passes.
     """
     if spent >= DECIDED_BY:
         return True
-    if stored or budget_ns is None:
+    if may_be_stored or budget_ns is None:
         settled = spent >= SETTLED_FROM and sample.is_settled()
         if not settled and (spent < SETTLED_BY or not sample.was_uncontended):
             return False

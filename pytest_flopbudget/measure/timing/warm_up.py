@@ -8,11 +8,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
 
 LEAST_WARM_UP, MOST_WARM_UP = 3, 20  # calls
-
-
 WARM = 0.05  # a call that is faster than all before it by no more than this share is no faster
-
-
 WARM_UP_SHARE = 0.1  # of the time limit
 
 

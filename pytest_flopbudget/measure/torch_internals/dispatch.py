@@ -28,7 +28,7 @@ __all__ = [
     "schema_of",
 ]
 
-DENSE = torch._C.DispatchKey.CompositeExplicitAutograd
+BY_OTHER_OPERATORS = torch._C.DispatchKey.CompositeExplicitAutograd
 ON_THE_CPU = torch._C.DispatchKey.CPU
 
 # What torch tells apart about a tensor - sparse, conjugated, wrapped, of a mode - as a set of keys.
@@ -82,5 +82,5 @@ def run_on_cpu(operator: OpOverload, args: Any, kwargs: Any) -> Any:
 
 def eager_kernel(operator: HigherOrderOperator) -> Callable[..., Any] | None:
     """Return the kernel that runs an operator which takes functions, by calling these functions."""
-    kernel: Callable[..., Any] | None = operator.py_kernels.get(DENSE)
+    kernel: Callable[..., Any] | None = operator.py_kernels.get(BY_OTHER_OPERATORS)
     return kernel

@@ -141,5 +141,5 @@ def _stored_times(result: Result) -> dict[str, float]:
     environment = result.profile.environment
     if result.baseline is None or environment is None or LATENCY.key not in compared:
         return {}
-    entry = result.baseline.latency.get(environment.key)
+    entry = result.baseline.environments.get(environment.key)
     return entry.layers if entry else {}

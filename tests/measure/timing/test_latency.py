@@ -27,7 +27,7 @@ from tests.measure.timing.fake_time import FakeClock, FakeDevice, Timed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BRIEF: dict[str, Any] = {"budget_ms": 1e9, "stored": False}  # ends though no time passes
+BRIEF: dict[str, Any] = {"budget_ms": 1e9, "may_be_stored": False}  # ends though no time passes
 
 
 @pytest.fixture(params=[FakeClock, FakeDevice])
@@ -57,14 +57,14 @@ def timed(model: nn.Module, clock: FakeClock, *, training: bool = False, **timin
 def test_the_third_fastest_round_is_the_latency(clock: FakeClock) -> None:
     rounds = [10.0, 30.0, 20.0, 10.0, 15.0]
     model = Timed(clock, chain([10.0] * LEAST_WARM_UP, [99.0], rounds, repeat(20.0)))
-    found = timed(model, clock, budget_ms=15.0, stored=False)
+    found = timed(model, clock, budget_ms=15.0, may_be_stored=False)
     assert (found.total_ms, found.rounds) == (15.0, 5)
     assert (found.median_ms, found.spread_ms) == (15.0, 15.0)
     assert found.unreliable_reason == ""
 
 
 def test_a_value_within_its_budget_stops_at_once(clock: FakeClock) -> None:
-    found = timed(Timed(clock, repeat(10.0)), clock, budget_ms=10.0, stored=False)
+    found = timed(Timed(clock, repeat(10.0)), clock, budget_ms=10.0, may_be_stored=False)
     assert (found.total_ms, found.rounds) == (10.0, ENOUGH_ROUNDS)
 
 
@@ -78,7 +78,7 @@ def test_a_value_within_its_budget_stops_at_once(clock: FakeClock) -> None:
 def test_a_value_over_its_budget_is_measured_for_longer(
     clock: FakeClock, budget_ms: float, spent_s: float
 ) -> None:
-    found = timed(Timed(clock, repeat(10.0)), clock, budget_ms=budget_ms, stored=False)
+    found = timed(Timed(clock, repeat(10.0)), clock, budget_ms=budget_ms, may_be_stored=False)
     warm_up_s = (LEAST_WARM_UP + 1) * 0.01
     assert found.rounds == pytest.approx((spent_s - warm_up_s) / 0.01, abs=2)
 
@@ -86,7 +86,7 @@ def test_a_value_over_its_budget_is_measured_for_longer(
 def test_a_slow_phase_is_waited_out(clock: FakeClock) -> None:
     slow = [20.0] * 200  # 4 s
     model = Timed(clock, chain([10.0] * (LEAST_WARM_UP + 1), slow, repeat(10.0)))
-    found = timed(model, clock, budget_ms=12.5, stored=False)
+    found = timed(model, clock, budget_ms=12.5, may_be_stored=False)
     assert (found.total_ms, found.rounds) == (20.0, 148)  # red: nothing disturbed those rounds
 
 
@@ -96,7 +96,7 @@ def test_a_disturbed_phase_is_waited_out(clock: FakeClock, monkeypatch: pytest.M
     waited = [0] * 2 * (LEAST_WARM_UP + 1) + [10_000_000 * n for n in range(slow) for _ in (0, 1)]
     waits(monkeypatch, chain(_differences(waited, slow), repeat(10_000_000 * slow)))
     times = chain([10.0] * (LEAST_WARM_UP + 1), [20.0] * slow, repeat(10.0))
-    found = timed(Timed(clock, times), clock, budget_ms=12.5, stored=False)
+    found = timed(Timed(clock, times), clock, budget_ms=12.5, may_be_stored=False)
     assert (found.total_ms, found.rounds, found.uncontended) == (10.0, slow + 3, 3)
 
 
@@ -111,7 +111,7 @@ def _differences(waited: list[int], slow: int) -> Iterator[int]:
 
 def test_a_machine_that_is_always_busy(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     waits(monkeypatch, iter(range(0, 10**15, 10_000_000)))
-    found = timed(Timed(clock, repeat(20.0)), clock, budget_ms=10.0, stored=False)
+    found = timed(Timed(clock, repeat(20.0)), clock, budget_ms=10.0, may_be_stored=False)
     assert found.uncontended == 0
     assert (
         found.unreliable_reason
@@ -121,7 +121,7 @@ def test_a_machine_that_is_always_busy(clock: FakeClock, monkeypatch: pytest.Mon
 
 
 def test_what_is_stored_is_measured_until_it_is_settled(clock: FakeClock) -> None:
-    found = timed(Timed(clock, repeat(10.0)), clock, budget_ms=1000.0, stored=True)
+    found = timed(Timed(clock, repeat(10.0)), clock, budget_ms=1000.0, may_be_stored=True)
     assert found.rounds == pytest.approx(200, abs=10)  # 2 s
 
 
@@ -150,7 +150,7 @@ def test_warm_up_lasts_until_nothing_is_faster(
 
 def test_a_call_longer_than_the_limit_is_one_warm_up_and_one_round(clock: FakeClock) -> None:
     model = Timed(clock, repeat(12_000.0))
-    found = timed(model, clock, budget_ms=1e6, stored=False)
+    found = timed(model, clock, budget_ms=1e6, may_be_stored=False)
     assert model.calls == 2
     assert (found.rounds, found.spread_ms, found.own) == (1, 0.0, None)
     assert found.unreliable_reason == "one call takes 12.0 s, longer than the time limit of 10 s"
@@ -165,7 +165,7 @@ def test_the_time_limit_holds(clock: FakeClock, ms: float, budget_ms: float | No
 
 
 def test_50_ms_within_its_budget_take_less_than_2_s(clock: FakeClock) -> None:
-    timed(Timed(clock, repeat(50.0)), clock, budget_ms=60.0, stored=False)
+    timed(Timed(clock, repeat(50.0)), clock, budget_ms=60.0, may_be_stored=False)
     assert clock.now / 1e9 < 1.5
 
 
@@ -180,7 +180,7 @@ def test_forward_and_backward(clock: FakeClock) -> None:
 
 def test_a_call_that_compiles_is_told_apart(clock: FakeClock) -> None:
     model = Timed(clock, chain([30_000.0], repeat(10.0)))
-    found = timed(model, clock, compiled=True, budget_ms=10.0, stored=False)
+    found = timed(model, clock, compiled=True, budget_ms=10.0, may_be_stored=False)
     assert (found.compile_ms, found.total_ms, found.unreliable_reason) == (30_000.0, 10.0, "")
 
 
@@ -204,7 +204,7 @@ def test_which_phases_are_told(clock: FakeClock) -> None:
         Timed(clock, repeat(10.0)),
         clock,
         budget_ms=10.0,
-        stored=False,
+        may_be_stored=False,
         compiled=True,
         progress=told.append,
     )

@@ -40,7 +40,7 @@ def own_times(model: nn.Module, clock: FakeClock, *, training: bool = False) -> 
     """Give the own forward and backward time of each layer in milliseconds."""
     call = ModelCall((x(1, requires_grad=training),), {}, training)
     with profiled_call(model, call) as profiled:
-        found = time_call(profiled, clock, Timing(budget_ms=1e9, stored=False))
+        found = time_call(profiled, clock, Timing(budget_ms=1e9, may_be_stored=False))
     assert found.own is not None
     times = zip(found.own.forward_ms, found.own.backward_ms, strict=True)
     return dict(zip(profiled.layers.paths, times, strict=True))

@@ -105,20 +105,20 @@ ENOUGH = [
 
 @pytest.mark.parametrize(("rounds", "budget", "spent", "enough"), ENOUGH)
 def test_when_a_budget_is_judged(rounds: int, budget: int, spent: float, *, enough: bool) -> None:
-    assert is_enough(sample(*[100] * rounds), budget, spent, stored=False) is enough
+    assert is_enough(sample(*[100] * rounds), budget, spent, may_be_stored=False) is enough
 
 
 def test_what_is_over_its_budget_needs_uncontended_rounds() -> None:
     busy = sample(*[100] * 48, waited_ns=50)
     for _ in range(15):
         busy.add(Round(100))
-    assert not is_enough(busy, 50, CONFIRMED_FROM, stored=False)
+    assert not is_enough(busy, 50, CONFIRMED_FROM, may_be_stored=False)
     assert (
         unreliable_reason(busy, LIMIT_NS)
         == "the machine was busy: 15 of 63 rounds were uncontended"
     )
     busy.add(Round(100))  # a quarter of all
-    assert is_enough(busy, 50, CONFIRMED_FROM, stored=False)
+    assert is_enough(busy, 50, CONFIRMED_FROM, may_be_stored=False)
     assert unreliable_reason(busy, LIMIT_NS) == ""
 
 
@@ -139,13 +139,13 @@ STORED = [
 def test_what_may_be_stored_must_be_settled(
     times: list[int], spent: float, budget: int | None, *, enough: bool
 ) -> None:
-    assert is_enough(sample(*times), budget, spent, stored=True) is enough
+    assert is_enough(sample(*times), budget, spent, may_be_stored=True) is enough
 
 
 def test_what_may_be_stored_needs_uncontended_rounds() -> None:
     busy = sample(*STEADY, waited_ns=50)
-    assert not is_enough(busy, None, SETTLED_BY, stored=True)
-    assert is_enough(busy, None, DECIDED_BY, stored=True)
+    assert not is_enough(busy, None, SETTLED_BY, may_be_stored=True)
+    assert is_enough(busy, None, DECIDED_BY, may_be_stored=True)
 
 
 @given(times=TIMES, budget=st.integers(1, 10**9), spent=st.floats(0, 1), stored=st.booleans())
@@ -153,9 +153,9 @@ def test_whatever_happens_there_is_an_end(
     times: list[int], budget: int, spent: float, *, stored: bool
 ) -> None:
     found = sample(*times)
-    assert is_enough(found, budget, DECIDED_BY, stored=stored)
-    if is_enough(found, budget, spent, stored=stored):  # then also later
-        assert is_enough(found, budget, min(1, spent + 0.1), stored=stored)
+    assert is_enough(found, budget, DECIDED_BY, may_be_stored=stored)
+    if is_enough(found, budget, spent, may_be_stored=stored):  # then also later
+        assert is_enough(found, budget, min(1, spent + 0.1), may_be_stored=stored)
 
 
 # What is not to be believed.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from pytest_flopbudget import Environment
-from pytest_flopbudget.measure import pipeline
+from pytest_flopbudget.measure import device_run
 from tests.plugin.project import Project, line_with, sentence, text_of
 from tests.plugin.project import failure_of as said_by
 
@@ -39,7 +39,7 @@ class Place:
         )  # fmt: skip
         self.project.machine.mark_ms = self.ms / 2  # a call is two marks
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pipeline, "environment_of", lambda *_, **__: environment)
+            patch.setattr(device_run, "environment_of", lambda *_, **__: environment)
             return self.project.run(*args)
 
     def judge(self, *args: str) -> pytest.RunResult:

@@ -94,7 +94,7 @@ def test_noise_is_not_coloured(page: Page) -> None:
     times = {"stem": 10.0, "body": 24.0, "head": 60.0}
     spent = {path: {"latency_ms": ms, "own_latency_ms": ms} for path, ms in times.items()}
     stored = entry(layers={"stem": 10.0, "body": 20.0, "head": 40.0})
-    open_(page, result(timed(layers=spent), baseline(latency={ENVIRONMENT.key: stored}), ALL))
+    open_(page, result(timed(layers=spent), baseline(environments={ENVIRONMENT.key: stored}), ALL))
     page.one("input[value=latency]").find_element("xpath", "..").click()
     levels = {path: page.cell(path).get_attribute("class").split()[1] for path in page.cells()}
     assert levels == {"(model)": "unknown", "stem": "same", "body": "same", "head": "up-1"}

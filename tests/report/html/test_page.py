@@ -250,7 +250,7 @@ def test_any_profile_has_a_page(measured: Any) -> None:
 
 def test_times_before_are_those_that_were_stored() -> None:
     slow = {"head": {"latency_ms": 90.0, "own_latency_ms": 90.0}}
-    stored = baseline(latency={ENVIRONMENT.key: entry(layers={"head": 40.5, "gone": 2.0})})
+    stored = baseline(environments={ENVIRONMENT.key: entry(layers={"head": 40.5, "gone": 2.0})})
     layers = columns(result(timed(layers=slow), stored, ALL))
     assert layers["metrics"]["latency"]["own"] == [None] * 5 + [90]
     assert layers["metrics"]["latency"]["beforeTotal"] == {"5": 40.5}
@@ -263,7 +263,7 @@ def test_times_of_another_environment_are_not_compared() -> None:
 
 
 def test_a_metric_without_layers_has_no_column() -> None:
-    stored = baseline(latency={ENVIRONMENT.key: entry(layers={"head": 40.5})})
+    stored = baseline(environments={ENVIRONMENT.key: entry(layers={"head": 40.5})})
     layers = columns(result(timed(), stored, ALL))
     assert list(layers["metrics"]) == ["params", "gflops"]
 

@@ -100,9 +100,10 @@ def unregister_flop_formula(op: str | OpOverloadPacket) -> None:
 
 def register(*names: str) -> Callable[[F], F]:
     """Register one built-in formula for several operators, of ATen unless they name a library."""
+    qualified = [name if "::" in name else f"aten::{name}" for name in names]
 
     def decorate(formula: F) -> F:
-        _formulas.update({name if "::" in name else f"aten::{name}": formula for name in names})
+        _formulas.update({_name_of("register", name): formula for name in qualified})
         return formula
 
     return decorate
