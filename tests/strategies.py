@@ -133,7 +133,7 @@ def timed(spec: Mapping[str, Costs] = NET, latency_ms: float = 100.0, **more: An
     return profile(spec, **{**known, "environment": ENVIRONMENT, **more})
 
 
-def weighed(memory_bytes: int = 1_000_000, **more: Any) -> ModelProfile:
+def with_memory(memory_bytes: int = 1_000_000, **more: Any) -> ModelProfile:
     """Build a profile whose memory was measured in the usual environment, and nothing else."""
     return profile(**{"memory_bytes": memory_bytes, "environment": ENVIRONMENT, **more})
 
@@ -404,7 +404,7 @@ def model_profiles() -> SearchStrategy[ModelProfile]:
     )
 
 
-def all_terms() -> SearchStrategy[BudgetSettings]:
+def all_budget_settings() -> SearchStrategy[BudgetSettings]:
     """Generate settings of every kind."""
     amounts = st.fractions(min_value=0)
     return st.builds(
@@ -453,7 +453,7 @@ def results() -> SearchStrategy[Result]:
         name=st.none() | texts(),
         path=texts(),
         file=texts(),
-        budget_settings=all_terms(),
+        budget_settings=all_budget_settings(),
         profile=model_profiles(),
         baseline=st.none() | baselines(),
         judgement=judgements(),

@@ -17,7 +17,7 @@ from pytest_flopbudget.settings.budget import BudgetSettings
 from pytest_flopbudget.verdict.result import Result
 from pytest_flopbudget.verdict.verdict import Judgement, Verdict
 from tests.strategies import (
-    all_terms,
+    all_budget_settings,
     as_read,
     baselines,
     environments,
@@ -130,8 +130,8 @@ def test_baselines_travel(record: Baseline) -> None:
     assert list(travelled(record).own) == list(record.own)
 
 
-@given(record=all_terms())
-def test_terms_travel(record: BudgetSettings) -> None:
+@given(record=all_budget_settings())
+def test_budget_settings_travel(record: BudgetSettings) -> None:
     assert travelled(record) == record
 
 

@@ -21,6 +21,7 @@ from pytest_flopbudget.measure.memory.peak import Memory, measure_peak
 from pytest_flopbudget.measure.timing.clock import clock_of
 from pytest_flopbudget.measure.timing.latency import Latency, Timing, time_call
 from pytest_flopbudget.measure.torch_internals.autograd import has_gradient_hooks
+from pytest_flopbudget.metrics import LATENCY, MEMORY, noisy_metrics
 from pytest_flopbudget.profile.environment import Environment
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.measure.profiled_call import ProfiledCall
     from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
-
-ON_DEVICE = ("latency", "memory")  # the metrics for which a model is run on a device
 
 
 @dataclass(kw_only=True)
@@ -60,7 +59,7 @@ def run_on_device(
         progress: is told which phase begins.
         written: the tensors into which the call writes, as far as is known.
     """
-    asked = [metric for metric in ON_DEVICE if metric in settings.metrics]
+    asked = [metric.key for metric in noisy_metrics() if metric.key in settings.metrics]
     if not asked:
         return DeviceRun()
     try:
@@ -70,14 +69,14 @@ def run_on_device(
     environment = _environment(profiled, settings, device)
     run = DeviceRun(environment=environment)
     with _placed(profiled, device, written) as placed:
-        if "latency" in asked:
+        if LATENCY.key in asked:
             run.latency = _time(placed, device, _timing(settings, goal, environment, progress))
-        if "memory" in asked:
+        if MEMORY.key in asked:
             progress("measuring memory")
             try:
                 run.memory = measure_peak(placed, meter_of(device, compiled=profiled.is_compiled))
             except NotMeasuredError as error:
-                run.not_measured["memory"] = error.reason
+                run.not_measured[MEMORY.key] = error.reason
     return run
 
 

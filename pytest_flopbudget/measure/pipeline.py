@@ -10,11 +10,12 @@ from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.build_profile import build_profile
 from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.counting import dispatch_engine, thop_engine
-from pytest_flopbudget.measure.device_run import ON_DEVICE, run_on_device
+from pytest_flopbudget.measure.device_run import run_on_device
 from pytest_flopbudget.measure.error_notes import layer_note_on_error
 from pytest_flopbudget.measure.layers import uncompiled
 from pytest_flopbudget.measure.lazy_modules import initialized
 from pytest_flopbudget.measure.profiled_call import profiled_call
+from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.model_profile import ModelProfile
 
 NO_GOAL = LatencyGoal()
-COUNTED = {"gflops", *ON_DEVICE}  # what is run on a device is stored with its GFLOPs
 
 
 def measure(
@@ -71,8 +71,9 @@ def _check(model: object) -> None:
 def _count(
     profiled: ProfiledCall, settings: MeasureSettings, progress: Callable[[str], None]
 ) -> FlopCount | None:
-    """Count the FLOPs, unless no metric needs them."""
-    if COUNTED.isdisjoint(settings.metrics):
+    """Count the FLOPs, unless no metric needs them; what depends on the environment does."""
+    metrics = [METRICS[key] for key in settings.metrics]
+    if not any(metric.counted or not metric.exact for metric in metrics):
         return None
     progress("counting")
     if settings.engine == "dispatch":

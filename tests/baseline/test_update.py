@@ -26,8 +26,8 @@ from tests.strategies import (
     profile,
     timed,
     uncounted,
-    weighed,
     with_entry,
+    with_memory,
 )
 
 KEY = ENVIRONMENT.key
@@ -373,7 +373,7 @@ def test_what_was_not_timed_keeps_its_entry() -> None:
 # ---------------------------------------------------------------------------- memory beside it
 
 
-WEIGHED = budget_settings("memory")
+WITH_MEMORY = budget_settings("memory")
 BOTH = budget_settings("latency", "memory")
 
 
@@ -388,7 +388,7 @@ def test_memory_stands_beside_latency() -> None:
 
 
 def test_memory_may_stand_alone() -> None:
-    new = update(None, weighed(1_000_001), WEIGHED)
+    new = update(None, with_memory(1_000_001), WITH_MEMORY)
     assert new.environments[KEY] == entry(None, memory_bytes=1_000_001)
     assert as_read(new) == new
 
@@ -400,11 +400,11 @@ def test_memory_may_stand_alone() -> None:
 def test_an_entry_is_added_for_memory_as_for_latency(
     old: Baseline | None, adds: bool, added: bool
 ) -> None:
-    assert (KEY in update(old, weighed(), WEIGHED, adds=adds).environments) is added
+    assert (KEY in update(old, with_memory(), WITH_MEMORY, adds=adds).environments) is added
 
 
 def test_an_entry_that_is_there_gets_the_memory_that_it_lacks() -> None:
-    new = update(with_entry(100.0, layers={"stem": 30.0}), weighed(5), WEIGHED)
+    new = update(with_entry(100.0, layers={"stem": 30.0}), with_memory(5), WITH_MEMORY)
     assert new.environments[KEY] == entry(100.0, layers={"stem": 30.0}, memory_bytes=5)
 
 
@@ -427,7 +427,7 @@ def test_latency_and_memory_are_refreshed_each_by_its_tolerance(
 
 def test_what_was_not_measured_keeps_its_figure() -> None:
     old = with_entry(100.0, memory_bytes=600, layers={"stem": 30.0})
-    assert update(old, weighed(900), WEIGHED).environments[KEY] == entry(
+    assert update(old, with_memory(900), WITH_MEMORY).environments[KEY] == entry(
         100.0, memory_bytes=900, layers={"stem": 30.0}
     )
     assert update(old, timed(latency_ms=200.0), budget_settings("latency")).environments[
@@ -441,7 +441,7 @@ def test_a_figure_of_another_torch_or_count_does_not_stand_beside_a_new_one(
 ) -> None:
     old = with_entry(100.0, memory_bytes=600, **before)
     alone = entry(None, memory_bytes=600)
-    assert update(old, weighed(600), WEIGHED).environments[KEY] == alone
+    assert update(old, with_memory(600), WITH_MEMORY).environments[KEY] == alone
 
 
 @pytest.mark.parametrize(
@@ -450,10 +450,10 @@ def test_a_figure_of_another_torch_or_count_does_not_stand_beside_a_new_one(
 )
 def test_memory_makes_a_change(after: int, expected: UpdateKind) -> None:
     old = as_read(with_entry(memory_bytes=1000))
-    assert update_kind(old, as_read(update(old, weighed(after), WEIGHED))) is expected
+    assert update_kind(old, as_read(update(old, with_memory(after), WITH_MEMORY))) is expected
 
 
-def test_memory_is_stored_where_the_latency_is_doubtful() -> None:
+def test_memory_is_stored_where_the_latency_is_unreliable() -> None:
     new = update(
         with_entry(100.0, memory_bytes=600), both(300.0, 900, unreliable_reason="busy"), BOTH
     )

@@ -135,3 +135,24 @@ def test_inputs_in_channels_last_stay_so() -> None:
     image = torch.zeros(1, 3, 8, 8).to(memory_format=torch.channels_last)
     profile_model(Net(), image, metrics=ALL)
     assert seen == {True}
+
+
+class Empty(nn.Sequential):
+    """A model that counts as false."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Uncountable(nn.Linear):
+    """A model whose length is nobody's business."""
+
+    def __len__(self) -> int:
+        raise TypeError("no length")
+
+
+@pytest.mark.parametrize("model", [Empty(), Uncountable(8, 8)])
+def test_a_compiled_model_is_unwrapped_whatever_its_length(model: nn.Module) -> None:
+    profile = profile_model(torch.compile(model, backend="eager"), x(2, 8))
+    assert profile.model == type(model).__name__
+    assert [layer.path for layer in profile.layers] == [""]

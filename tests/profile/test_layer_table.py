@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_flopbudget.profile.layer_table import OTHER_COLUMNS, layer_table, summary_line
 from tests.report.invariants import assert_is_table
-from tests.strategies import NET, Costs, counts, profile, timed, uncounted, weighed
+from tests.strategies import NET, Costs, counts, profile, timed, uncounted, with_memory
 
 SHAPES: dict[str, dict[str, Any]] = {
     "": {"input_shapes": ((1, 3, 8, 8),), "output_shapes": ((1, 10),)},
@@ -99,7 +99,7 @@ MEMORY: dict[str, Any] = {
 
 
 def test_memory_has_a_column_where_it_was_measured() -> None:
-    table = layer_table(weighed(1_300_000, layers=MEMORY))
+    table = layer_table(with_memory(1_300_000, layers=MEMORY))
     assert [line.split("  ")[1:3] for line in table[:1]] == [["memory (MB)", "GFLOPs"]]
     cells = [row.split()[1] for row in table[1:-2]]
     assert cells == ["1.00", "0.02", "-", "0.00", "1.23", "1.30"]
@@ -110,7 +110,7 @@ def test_memory_has_a_column_where_it_was_measured() -> None:
 
 
 def test_a_small_model_has_more_decimals() -> None:
-    *_, total, summary, _ = layer_table(weighed(8192))
+    *_, total, summary, _ = layer_table(with_memory(8192))
     assert total.split()[1] == "0.00819"
     assert summary.endswith(", 0.00819 MB")
 

@@ -25,8 +25,8 @@ from tests.strategies import (
     timed,
     tolerating,
     uncounted,
-    weighed,
     with_entry,
+    with_memory,
 )
 
 ALL = budget_settings("params", "gflops", "latency")
@@ -69,7 +69,7 @@ def test_growth() -> None:
 
 def test_memory() -> None:
     known = with_entry(memory_bytes=1_000_000)
-    failed = result(weighed(1_050_001), known, budget_settings("params", "memory"))
+    failed = result(with_memory(1_050_001), known, budget_settings("params", "memory"))
     assert failure_lines(failed) == [
         "`Net` exceeds its budget: memory +5.0 %",
         "",

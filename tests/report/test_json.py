@@ -20,8 +20,8 @@ from tests.strategies import (
     run,
     timed,
     uncounted,
-    weighed,
     with_entry,
+    with_memory,
 )
 
 ALL = budget_settings("params", "gflops", "latency")
@@ -70,7 +70,7 @@ def test_a_budget_says_which_it_is_and_how_it_went() -> None:
 
 
 def test_memory_is_in_mb_and_that_of_layers_in_bytes() -> None:
-    measured = weighed(1_040_000, layers={"stem": {"memory_bytes": 8192}})
+    measured = with_memory(1_040_000, layers={"stem": {"memory_bytes": 8192}})
     known = with_entry(memory_bytes=1_000_000)
     budget = report(result(measured, known, budget_settings("memory")))["budgets"][0]
     assert budget["metrics"]["memory"] == {

@@ -22,8 +22,8 @@ from tests.strategies import (
     settings,
     timed,
     uncounted,
-    weighed,
     with_entry,
+    with_memory,
 )
 
 ALL = budget_settings("params", "gflops", "latency")
@@ -57,7 +57,7 @@ def test_latency_has_its_unit() -> None:
 
 def test_memory_has_its_unit() -> None:
     known = with_entry(memory_bytes=1_000_000)
-    assert budget_lines([result(weighed(1_040_000), known, MEMORY)]) == [
+    assert budget_lines([result(with_memory(1_040_000), known, MEMORY)]) == [
         "  verdict  memory (MB)          budget",
         "tests/test_net.py",
         "  within          1.04  +4.0 %  test_net",
@@ -149,7 +149,7 @@ MEMORY = budget_settings("memory")
 def test_memory_that_was_not_compared_does_not_look_green(
     known: Baseline, lines: list[str]
 ) -> None:
-    assert list(outcome_lines(settings(), [result(weighed(), known, MEMORY)]))[1:] == lines
+    assert list(outcome_lines(settings(), [result(with_memory(), known, MEMORY)]))[1:] == lines
 
 
 @pytest.mark.parametrize("known", [with_entry(torch="2.12"), with_entry(flops=1)])

@@ -30,11 +30,11 @@ from tests.strategies import (
     timed,
     tolerating,
     uncounted,
-    weighed,
     with_entry,
+    with_memory,
 )
 
-TIMED, WEIGHED = budget_settings("latency"), budget_settings("memory")
+TIMED, WITH_MEMORY = budget_settings("latency"), budget_settings("memory")
 
 
 def one(key: str, value: int) -> ModelProfile:
@@ -198,7 +198,7 @@ def test_a_latency_ceiling_binds_with_and_without_an_entry(
 )
 def test_memory_is_judged_by_its_tolerance_on_both_sides(measured: int, expected: str) -> None:
     known = with_entry(memory_bytes=1_000_000)
-    assert words(judge(weighed(measured), known, WEIGHED)) == {"memory": expected}
+    assert words(judge(with_memory(measured), known, WITH_MEMORY)) == {"memory": expected}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_memory_ceiling_binds_with_and_without_an_entry(
     known: Baseline, measured: int, expected: str
 ) -> None:
     agreed = budget_settings("memory", ceilings={"memory": Fraction(500_000)})
-    assert words(judge(weighed(measured), known, agreed)) == {"memory": expected}
+    assert words(judge(with_memory(measured), known, agreed)) == {"memory": expected}
 
 
 def test_stored_latency_is_the_decimal_that_the_file_has() -> None:
@@ -259,16 +259,16 @@ ADD, UPDATE = "--update-budgets --flop-budget-metrics memory", "--update-budgets
 @pytest.mark.parametrize(
     ("measured", "known", "reason", "remedy"),
     [
-        (weighed(), baseline(), NOT_ENTERED, ADD),
-        (weighed(), with_entry(), NO_MEMORY, UPDATE),
+        (with_memory(), baseline(), NOT_ENTERED, ADD),
+        (with_memory(), with_entry(), NO_MEMORY, UPDATE),
         (
-            weighed(),
+            with_memory(),
             with_entry(memory_bytes=1, torch="2.12"),
             "measured with torch 2.12, this is 2.13",
             UPDATE,
         ),
         (
-            weighed(),
+            with_memory(),
             with_entry(memory_bytes=1, flops=1),
             "measured before the last accepted change",
             UPDATE,
@@ -279,7 +279,7 @@ ADD, UPDATE = "--update-budgets --flop-budget-metrics memory", "--update-budgets
 def test_memory_is_compared_as_latency_is(
     measured: ModelProfile, known: Baseline, reason: str, remedy: str
 ) -> None:
-    judgement = judge(measured, known, WEIGHED)
+    judgement = judge(measured, known, WITH_MEMORY)
     assert [(v.verdict, v.reason, v.remedy) for v in judgement.metrics] == [
         (Verdict.NOT_COMPARED, reason, remedy)
     ]

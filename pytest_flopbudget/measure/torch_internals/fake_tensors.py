@@ -1,4 +1,4 @@
-"""Fake tensors: of torch: they have a device and a shape, but no values."""
+"""Fake tensors of torch: they have a device and a shape, but no values."""
 
 from __future__ import annotations
 

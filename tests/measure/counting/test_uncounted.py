@@ -359,3 +359,20 @@ def test_an_unknown_operator_is_uncounted(unknown_operator: str) -> None:
     assert [found.operator for found in profile.uncounted] == [
         f"flopbudget_later::{unknown_operator}"
     ]
+
+
+def test_an_array_in_backward_is_booked_on_the_layer_that_it_is_the_gradient_of() -> None:
+    class Through(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, rows: Tensor) -> Tensor:
+            return rows.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Tensor) -> Tensor:
+            return torch.from_numpy(gradient.numpy() * 2) * 1
+
+    model = nn.Sequential(nn.Linear(8, 8), Fn(lambda rows: Through.apply(rows)))
+    profile = profile_model(model, x(4, 8), mode="training")
+    assert [(found.operator, found.path) for found in profile.uncounted] == [
+        ("outside::array", "1")
+    ]

@@ -628,3 +628,26 @@ def test_flags_that_forward_sets(metrics: tuple[str, ...]) -> None:
     before = read()
     profile_model(Changing(lambda _: set_more_flags()), x(4, 8), metrics=metrics)
     assert read() == before
+
+
+class Untouchable(dict[str, Any]):
+    """A container that forbids all changes, as `FrozenDict` and `fx.immutable_dict` do."""
+
+    def update(self, *_: Any, **__: Any) -> None:
+        raise TypeError("untouchable")
+
+    clear = update
+
+
+def test_a_container_without_tensors_is_never_changed() -> None:
+    class Configured(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            self.config = Untouchable(size=8, names=["a"])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x)
+
+    for metrics in (("gflops",), ("gflops", "latency")):
+        assert profile_model(Configured(), torch.zeros(1, 4), metrics=metrics).flops == 32

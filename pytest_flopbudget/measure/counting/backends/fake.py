@@ -22,7 +22,7 @@ from pytest_flopbudget.measure.torch_internals.fake_tensors import (
 from pytest_flopbudget.measure.torch_internals.tensors import forbid_data_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from pytest_flopbudget.measure.operators import Operator
 
@@ -32,6 +32,7 @@ class FakeBackend(Backend):
 
     name: ClassVar[str] = "fake"
     has_values: ClassVar[bool] = False
+    external_tensors = UnreadableTensors
 
     def __init__(self) -> None:
         self._mode = fake_tensor_mode()
@@ -61,15 +62,6 @@ class FakeBackend(Backend):
     def is_real(self, tensor: torch.Tensor) -> bool:
         """Return whether a tensor has values."""
         return not is_fake(tensor)
-
-    def external_tensors(
-        self,
-        known: Iterable[torch.Tensor],
-        note: Callable[[str, torch.Tensor], None],
-        note_failure: Callable[[Exception], None],
-    ) -> UnreadableTensors:
-        """Return the mode that also sees reads that fail."""
-        return UnreadableTensors(known, note, note_failure)
 
     def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Know no values."""

@@ -52,9 +52,9 @@ def integer_values(shape: Shape) -> list[Any]:
 
 
 def calls_without_nesting(args: Any, kwargs: Any, output: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """Take the arguments and results of an operator apart, one by one along nested tensors.
+    """Yield the calls that one call on nested tensors stands for, one for each of their components.
 
-    What is not nested is part of each. Without nested tensors there is one part: all.
+    What is not nested is in each of them. Without nested tensors the call itself is yielded.
     """
     called = args, kwargs, output
     nested = [t for t in tree_leaves(called) if isinstance(t, torch.Tensor) and t.is_nested]
