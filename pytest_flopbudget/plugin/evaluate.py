@@ -89,7 +89,7 @@ def _read_baseline(request: BudgetRequest) -> Baseline | None:
         baseline = read(inside(directory, request.path), request.file)
     except BaselineError as error:
         file = typed_path(request.item.config, directory / request.path)
-        raise BaselineError(error.sentence, _remedy(error, file, request.update)) from None
+        raise BaselineError(error.sentence, _hint(error, file, request.update)) from None
     owner = request.test if baseline is None else baseline.test
     if owner != request.test and not request.item.config.stash[COLLECTED].is_gone(owner):
         raise clash(request.path, owner, request.test)
@@ -125,7 +125,7 @@ def _judge(request: BudgetRequest, profile: ModelProfile, baseline: Baseline | N
         raise BaselineError(f"{request.file}: {error.sentence}", hint) from None
 
 
-def _remedy(error: BaselineError, file: str, update: UpdateCommand) -> str:
+def _hint(error: BaselineError, file: str, update: UpdateCommand) -> str:
     """Return what to type where a baseline is not valid."""
     file = shlex.quote(file)
     if isinstance(error, ConflictError):

@@ -1,4 +1,4 @@
-"""A whole run: gathers what its tests came to on all workers, and hands it on at the end."""
+"""The session: gathers the results of all tests from all workers, and reports them at its end."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pytest_flopbudget.verdict.result import Result, Unjudged
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a whole run of pytest came to."""
+    """The results of a whole run of pytest."""
 
     settings: RunSettings
     results: tuple[Result, ...]

@@ -1,4 +1,4 @@
-"""The garbage collector, which runs at moments of its own and looks at every object."""
+"""Garbage collection, held off while it would disturb: it runs at moments of its own."""
 
 from __future__ import annotations
 

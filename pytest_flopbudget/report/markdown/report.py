@@ -56,7 +56,7 @@ def _heading(run: Run) -> str:
 
 
 def _errors(run: Run) -> Iterator[str]:
-    """List the calls that came to no verdict, and what else went wrong, a line each."""
+    """List the calls that ended without a verdict, and what else went wrong, a line each."""
     calls = [f"{named(one.test)}: {_first_line(one.error)}" for one in run.unjudged]
     found = [*map(_first_line, run.errors), *calls]
     if found:
