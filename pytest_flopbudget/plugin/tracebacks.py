@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_flopbudget.measure.torch_internals.frames import OPERATOR_CALLS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWN_MODULES = "pytest_flopbudget."
-OPERATOR_CALLS = "torch._ops"  # where an operator that we run is called; it has no line by itself
 
 
 def hide_own_frames(call: pytest.CallInfo[None]) -> None:
