@@ -31,7 +31,7 @@ class SavedState:
         found = ObjectWalk(owner)
         self.tensors = found.tensors
         self._containers = [(container, _copy(container)) for container in found.containers]
-        self._holders = [pair for pair in self._containers if _holds_tensors(*pair)]
+        self._holders = [pair for pair in self._containers if pair[1] and _holds_tensors(*pair)]
         self._slots = [(value, slots_of(value)) for value in found.slotted]
         self._generators = [(generator, generator.get_state()) for generator in found.generators]
         self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]

@@ -68,14 +68,14 @@ class ObjectWalk:
     def _visit(self, value: Any, depth: int) -> None:
         if isinstance(value, torch.Tensor):
             self._tensors.setdefault(id(value), value)
-        elif depth <= MAX_DEPTH and id(value) not in self._seen and not isinstance(value, OPAQUE):
-            self._seen[id(value)] = value
-            self._visit_inside(value, depth)
-
-    def _visit_inside(self, value: Any, depth: int) -> None:
+            return
+        if depth > MAX_DEPTH or id(value) in self._seen or isinstance(value, OPAQUE):
+            return
+        self._seen[id(value)] = value
         if isinstance(value, CONTAINERS):
             self.containers.append(value)
-            self._visit_later(value.values() if isinstance(value, dict) else value, depth + 1)
+            if len(value):  # most are empty: those for the hooks of a module
+                self._visit_later(value.values() if isinstance(value, dict) else value, depth + 1)
         elif isinstance(value, tuple | frozenset):
             self._visit_later(value, depth + 1)
         else:
@@ -102,7 +102,8 @@ class ObjectWalk:
 
     def _visit_later(self, values: Iterable[Any], depth: int) -> None:
         new = [(value, depth) for value in values if type(value) not in ATOMS]
-        self._waiting += reversed(new)
+        new.reverse()
+        self._waiting += new
 
 
 def slots_of(value: Any) -> dict[str, Any]:

@@ -196,7 +196,8 @@ def merged_environments(
 
 
 def times(text: str) -> dict[str, float]:
-    return {key: entry.figures["latency_ms"] for key, entry in parse(text, FILE).latency.items()}
+    entries = parse(text, FILE).environments
+    return {key: entry.figures["latency_ms"] for key, entry in entries.items()}
 
 
 def test_two_environments_that_were_refreshed_do_not_conflict(repository: Repository) -> None:
