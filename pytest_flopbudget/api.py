@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.settings.budget import BudgetSettings, parse_arguments
+from pytest_flopbudget.settings.budget import ARGUMENTS
+from pytest_flopbudget.settings.measuring import MeasureSettings
+from pytest_flopbudget.settings.parsers import parse_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,8 +54,8 @@ def profile_model(
     given = {"engine": engine, "mode": mode, "metrics": metrics, "threads": threads}
     if device is not None:
         given["device"] = device
-    budget_settings = BudgetSettings(**parse_arguments("`profile_model`", (), given))
+    settings = MeasureSettings(**parse_each("`profile_model`", ARGUMENTS, given))
 
     from pytest_flopbudget.measure.pipeline import measure
 
-    return measure(model, args, kwargs, budget_settings.measure_settings)
+    return measure(model, args, kwargs, settings)

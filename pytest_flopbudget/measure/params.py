@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_flopbudget.measure.torch_internals.modules import own_parameters, unpacked
+from pytest_flopbudget.measure.torch_internals.modules import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,8 @@ def count_params(layers: Layers) -> tuple[list[int], list[int]]:
     trainable: list[int] = []
     seen: set[int] = set()
     for module in layers.modules:
-        new = {id(p): p for p in own_parameters(module) if id(p) not in seen}
+        held = module.parameters(recurse=False)
+        new = {id(p): p for p in held if id(p) not in seen}
         seen |= new.keys()
         own.append(sum(p.numel() for p in new.values()) + packed_scalars(module))
         trainable.append(sum(p.numel() for p in new.values() if p.requires_grad))

@@ -74,19 +74,14 @@ def parse_arguments(where: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
             f"{where}: arguments are keyword only, found `{args[0]!r}`",
             f"the names are {one_of(parser_of)}",
         )
-    parsed = {}
-    for name, value in kwargs.items():
+    for name in kwargs:
         if name not in parser_of:
             near = nearest(name, parser_of)
             raise SettingsError(
                 f"{where}: unknown argument `{name}`" + (f"; {near}" if near else ""),
                 f"the names are {one_of(parser_of)}",
             )
-        try:
-            parsed[name] = parser_of[name](value)
-        except ValueError as error:
-            raise SettingsError(f"{where}: `{name}`: {error}") from None
-    return parsed
+    return parsers.parse_each(where, parser_of, kwargs)
 
 
 def with_arguments(

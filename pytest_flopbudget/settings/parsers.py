@@ -13,7 +13,7 @@ from fractions import Fraction
 from numbers import Rational, Real
 from typing import Any
 
-from pytest_flopbudget.errors import nearest, one_of
+from pytest_flopbudget.errors import SettingsError, nearest, one_of
 from pytest_flopbudget.metrics import METRICS, Metric
 
 ENGINES = ("dispatch", "thop", "yolov5")
@@ -26,6 +26,23 @@ DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "npu", "privateus
 MAX_SECONDS = 10**6
 
 Parser = Callable[[Any], Any]
+
+
+def parse_each(
+    where: str, parser_of: Mapping[str, Parser], values: Mapping[str, object]
+) -> dict[str, Any]:
+    """Return the parsed values of arguments, by name.
+
+    Raises:
+        SettingsError: a value does not parse; it says `where` that was written.
+    """
+    parsed = {}
+    for name, value in values.items():
+        try:
+            parsed[name] = parser_of[name](value)
+        except ValueError as error:  # noqa: PERF203 - the first one that is wrong
+            raise SettingsError(f"{where}: `{name}`: {error}") from None
+    return parsed
 
 
 def words(value: object) -> tuple[str, ...]:

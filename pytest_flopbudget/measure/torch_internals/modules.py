@@ -6,18 +6,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
     from torch import nn
 
 # The attributes of a module that run it, looked up on the instance: uncompiled and compiled.
 CALL, COMPILED_CALL = "_call_impl", "_compiled_call_impl"
-
-
-def own_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield the parameters of a module itself, without those of the modules below it."""
-    return (parameter for parameter in module._parameters.values() if parameter is not None)
 
 
 def compiled_from(module: nn.Module) -> nn.Module | None:

@@ -17,7 +17,6 @@ from pytest_flopbudget.measure.torch_internals.modules import (
     compiled_from,
     dynamo_is_loaded,
     has_compiled_forward,
-    own_parameters,
     unpacked,
 )
 
@@ -37,14 +36,6 @@ def test_a_module_runs_what_its_instance_has_in_these_attributes(attribute: str)
     module = nn.Identity()
     vars(module)[attribute] = lambda rows: ("intercepted", rows)
     assert module(3) == ("intercepted", 3)
-
-
-def test_own_parameters_are_those_of_the_module_itself() -> None:
-    model = nn.Sequential(nn.Linear(2, 2, bias=False))
-    model.scale = nn.Parameter(torch.ones(1))
-    model.register_parameter("absent", None)
-    assert list(own_parameters(model)) == [model.scale]
-    assert list(own_parameters(model[0])) == [model[0].weight]
 
 
 @pytest.mark.usefixtures("_dynamo")
