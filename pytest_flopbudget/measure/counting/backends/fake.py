@@ -1,4 +1,4 @@
-"""The fake backend: torch's fake tensors, which are like meta but believe to have a device."""
+"""The fake backend: torch's fake tensors, which have no values but know their devices."""
 
 from __future__ import annotations
 
