@@ -187,7 +187,7 @@ def test_many(flop_budget, size):
     pull.write("test_shop.py", TESTS + test)
     for size in range(1, 301):
         pull.budget(f"many[{size}]", size, f"test_shop.py::test_many[{size}]")
-    outcome = act(pull, args="-q --tb=no --no-summary", base="none")
+    outcome = act(pull, args="-q --tb=no -rN", base="none")
     assert (outcome.status, *numbers(outcome)) == (1, "exceeded", "300", "0")
     errors = outcome.commands("error")
     assert len(errors) == 10
