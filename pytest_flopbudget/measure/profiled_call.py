@@ -38,6 +38,11 @@ class ProfiledCall:
         return [*self.model.parameters(), *self.model.buffers(), *self.call.tensors()]
 
     @property
+    def is_on_meta(self) -> bool:
+        """Whether the model or its inputs hold meta tensors, so that nothing can run for real."""
+        return any(tensor.is_meta for tensor in (*self.state.tensors, *self.call.tensors()))
+
+    @property
     def is_compiled(self) -> bool:
         """Whether the model is compiled, as a whole or in some of its layers."""
         return any(map(is_compiled, (self.model, *self.layers.modules)))

@@ -54,8 +54,7 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
         with memory_restored(state.tensors), contents_restored(profiled.module.buffers()):
             return run.counted()
 
-    on_meta = any(tensor.is_meta for tensor in (*state.tensors, *profiled.call.tensors()))
-    return on_first_backend(attempt, on_meta=on_meta, final=(FormulaError,))
+    return on_first_backend(attempt, on_meta=profiled.is_on_meta, final=(FormulaError,))
 
 
 class CountingRun:

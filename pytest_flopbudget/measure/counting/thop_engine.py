@@ -43,20 +43,19 @@ def count_flops(profiled: ProfiledCall, engine: str) -> FlopCount:
         MeasureError: THOP is not there, or the call is one that it cannot count.
         Exception: what the model itself raises when it runs for real.
     """
-    call, state = profiled.call, profiled.state
-    if call.training:
+    if profiled.call.training:
         raise MeasureError(
             f"engine `{engine}` counts inference only",
             'use engine="dispatch" for mode="training"',
         )
-    if any(tensor.is_meta for tensor in (*state.tensors, *call.tensors())):
+    if profiled.is_on_meta:
         return _count_in(MetaBackend(), profiled, engine)
     try:
         return _count_in(MetaBackend(), profiled, engine)
     except MeasureError:
         raise
     except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
-        with contents_restored(state.tensors):
+        with contents_restored(profiled.state.tensors):
             return _count_in(RealBackend(), profiled, engine)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,15 +22,10 @@ class KnownValues(WeakTensorKeyDictionary):
     known of any tensor in that memory.
     """
 
-    @cached_property
-    def _made(self) -> set[Storage]:
-        """The memory into which forward may write."""
-        return set()
-
-    @cached_property
-    def _forgotten(self) -> set[Storage]:
-        """The memory of which nothing is known any more."""
-        return set()
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: set[Storage] = set()  # by forward, which may write into it
+        self._forgotten: set[Storage] = set()
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the value of a tensor, if it is known and small."""
@@ -44,11 +38,11 @@ class KnownValues(WeakTensorKeyDictionary):
     def forget(self, tensor: torch.Tensor) -> None:
         """Forget what lies in the memory of a tensor."""
         value = self.get(tensor) if tensor.is_meta else None
-        self._forgotten.update(_storages((tensor, tensor if value is None else value)))
+        self._forgotten |= _storages((tensor, tensor if value is None else value))
 
     def note_made(self, results: Iterable[torch.Tensor], given: Iterable[torch.Tensor]) -> None:
         """Note that forward made results, and may write into them, unless they are views."""
-        self._made.update(_storages(results) - _storages(given))
+        self._made |= _storages(results) - _storages(given)
 
     def may_write(self, tensors: Iterable[torch.Tensor]) -> bool:
         """Return whether forward made the values of all of these tensors."""
