@@ -37,14 +37,12 @@ class ModelCall:
                 f"expected a dict of keyword arguments, found `{type(kwargs).__name__}`",
                 "give positional arguments as a tuple: profile_model(model, (x, y))",
             )
-        args = args if isinstance(args, tuple) else (args,)
-        kwargs = dict(kwargs or {})
-        example = getattr(model, "example_input_array", None)
-        if not args and not kwargs and example is not None:
-            if isinstance(example, Mapping):
-                kwargs = dict(example)
-            else:
-                args = example if isinstance(example, tuple) else (example,)
+        args, kwargs = _positional(args), dict(kwargs or {})
+        example = _example_input(model) if not args and not kwargs else None
+        if isinstance(example, Mapping):
+            kwargs = dict(example)
+        elif example is not None:
+            args = _positional(example)
         return cls(args, kwargs, training)
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> ModelCall:
@@ -105,6 +103,18 @@ class ModelCall:
         """Return the arguments as baselines write them: `float32[1, 3, 640, 640]`, `mask=None`."""
         named = [f"{name}={description(value)}" for name, value in sorted(self.kwargs.items())]
         return (*map(description, self.args), *named)
+
+
+def _positional(args: Any) -> tuple[Any, ...]:
+    """Return a tuple of arguments; a named tuple or a packed sequence is one argument."""
+    return args if type(args) is tuple else (args,)
+
+
+def _example_input(model: nn.Module) -> Any:
+    """Return the example that a model has itself: some hand on the attributes of what they hold."""
+    name = "example_input_array"
+    held = {**vars(model), **dict(model.named_buffers(recurse=False))}
+    return getattr(model, name) if name in held or hasattr(type(model), name) else None
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:

@@ -92,6 +92,27 @@ def test_example_input_array(example: Any, inputs: tuple[str, ...]) -> None:
     assert (profile.inputs, profile.flops) == (inputs, ONCE)
 
 
+def packed() -> Any:
+    return nn.utils.rnn.pack_padded_sequence(x(5, 2, 8), torch.tensor([5, 3]))
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "flops"),
+    [
+        (Fn(lambda self, pair: self.layer(pair.a), layer=nn.Linear(8, 16)), Pair(x(4, 8), 1), ONCE),
+        (nn.RNN(8, 4), packed(), 8 * 2 * 4 * (8 + 4)),  # 5 + 3 steps
+    ],
+    ids=["namedtuple", "PackedSequence"],
+)  # fmt: skip
+@pytest.mark.parametrize("as_example", [False, True])
+def test_a_tuple_with_a_name_is_one_argument(
+    model: nn.Module, given: Any, flops: int, *, as_example: bool
+) -> None:
+    if as_example:
+        model.example_input_array = given
+    assert profile_model(model, *([] if as_example else [given])).flops == flops
+
+
 def test_inputs_come_before_example_input_array() -> None:
     model = nn.Linear(8, 16)
     model.example_input_array = x(100, 8)

@@ -156,3 +156,38 @@ def test_a_compiled_model_is_unwrapped_whatever_its_length(model: nn.Module) -> 
     profile = profile_model(torch.compile(model, backend="eager"), x(2, 8))
     assert profile.model == type(model).__name__
     assert [layer.path for layer in profile.layers] == [""]
+
+
+class HandsOn(nn.Module):
+    """Hands on every attribute that it does not have itself to the model that it wraps."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.head = nn.Linear(8, 8)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("model"), name)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.head(self.model(rows))
+
+
+@pytest.mark.parametrize("metrics", [("params", "gflops"), ALL])
+def test_a_wrapper_that_hands_attributes_on_is_not_what_it_wraps(
+    metrics: tuple[str, ...], backend: Backend
+) -> None:
+    inside = torch.compile(nn.Linear(8, 8), backend=backend.function())
+    profile = profile_model(HandsOn(inside), x(1, 8), metrics=metrics)
+    assert (profile.model, profile.flops, profile.params) == ("HandsOn", 2 * 128, 2 * 72)
+    assert [layer.path for layer in profile.layers] == ["", "model", "model._orig_mod", "head"]
+
+
+def test_an_example_input_belongs_to_the_model_that_has_it() -> None:
+    inside = nn.Linear(8, 8)
+    inside.example_input_array = x(3, 8)
+    with pytest.raises(TypeError, match="rows"):
+        profile_model(HandsOn(inside))

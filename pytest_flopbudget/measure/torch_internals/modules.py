@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from inspect import ismethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,19 +15,27 @@ CALL, COMPILED_CALL = "_call_impl", "_compiled_call_impl"
 
 
 def compiled_from(module: nn.Module) -> nn.Module | None:
-    """Return the module that `torch.compile(module)` wrapped, if it did."""
-    original: nn.Module | None = getattr(module, "_orig_mod", None)
+    """Return the module that `torch.compile(module)` wrapped, if it did.
+
+    Its type says so: a wrapper that hands attributes on has the `_orig_mod` of what it holds.
+    """
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    if dynamo is None or not issubclass(type(module), dynamo.OptimizedModule):
+        return None
+    original: nn.Module = vars(module)["_modules"]["_orig_mod"]
     return original
 
 
 def compiled_call(module: nn.Module) -> Any:
     """Return what `module.compile()` made of the call of a module, if it was called."""
-    return getattr(module, COMPILED_CALL, None)
+    return vars(module).get(COMPILED_CALL)
 
 
 def has_compiled_forward(module: nn.Module) -> bool:
     """Return whether the method `forward` of a module was compiled by itself."""
-    return hasattr(getattr(module, "forward", None), "_torchdynamo_orig_callable")
+    forward = module.forward
+    function = forward.__func__ if ismethod(forward) else forward
+    return "_torchdynamo_orig_callable" in getattr(function, "__dict__", {})
 
 
 def dynamo_is_loaded() -> bool:
