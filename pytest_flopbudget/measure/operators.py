@@ -12,6 +12,7 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     DispatchMode,
     HigherOrderOperator,
     OpOverload,
+    dispatches_itself,
     eager_kernel,
     has_kernel,
     has_kernel_for,
@@ -109,9 +110,14 @@ def tensors(args: Any, kwargs: Any = None) -> Iterator[torch.Tensor]:
                     yield item
 
 
+@cache
 def is_made_of_others(kind: type) -> bool:
-    """Tell a wrapper of other tensors, as a jagged one; a distributed tensor counts whole."""
-    return hasattr(kind, "__tensor_flatten__") and kind.__name__ != "DTensor"
+    """Tell a tensor that runs operators on others, as a jagged one; a distributed one counts whole.
+
+    A fake tensor runs them on the mode below.
+    """
+    is_whole = kind.__name__ in ("DTensor", "FakeTensor")
+    return not is_whole and (hasattr(kind, "__tensor_flatten__") or dispatches_itself(kind))
 
 
 def _is_write(argument: Any) -> bool:

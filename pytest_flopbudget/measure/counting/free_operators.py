@@ -239,10 +239,9 @@ def is_free(func: OpOverload) -> bool:
     """Return whether an operator is proven or listed to be of a free class.
 
     A tag is torch's own word on any operator, also on that of another library; torch tags some
-    overloads only, and what one of them does the others do.
+    overloads only, and what one of them does the others do. An operator of another library whose
+    result may lie in the memory of an argument is no view for that: it may compute as well.
     """
-    if func.is_view:
-        return True
     if any(tag in overload.tags for overload in (func, *overloads_of(func)) for tag in PROOFS):
         return True
     qualified = schema_of(func).name
@@ -253,7 +252,7 @@ def is_free(func: OpOverload) -> bool:
         return True
     if namespace not in ("aten", "prims"):
         return False
-    return name in FREE or name.removesuffix("_") in FREE or _is_free_foreach(name)
+    return func.is_view or name in FREE or name.removesuffix("_") in FREE or _is_free_foreach(name)
 
 
 def _is_free_foreach(name: str) -> bool:

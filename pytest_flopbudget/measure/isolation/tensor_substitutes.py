@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from pytest_flopbudget.measure.torch_internals.autograd import copy_gradient_hooks
 from pytest_flopbudget.measure.torch_internals.tensors import forbid_data_pointer
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class TensorSubstitutes:
         """Return the one substitute of a tensor, made by `make` if there is none yet."""
         if id(tensor) not in self._pairs:
             substitute = _like(tensor, make())
+            copy_gradient_hooks(tensor, substitute)
             forbid_data_pointer(substitute)
             self._pairs[id(tensor)] = (tensor, substitute)
         return self._pairs[id(tensor)][1]

@@ -36,6 +36,17 @@ def has_gradient_hooks(tensor: torch.Tensor) -> bool:
     return bool(tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None))
 
 
+def copy_gradient_hooks(tensor: torch.Tensor, other: torch.Tensor) -> None:
+    """Have the hooks that run once the gradient of a tensor is computed run for another one too."""
+    if not other.requires_grad:
+        return
+    for hook in (tensor._backward_hooks or {}).values():
+        other.register_hook(hook)
+    if other.is_leaf:
+        for hook in (getattr(tensor, "_post_accumulate_grad_hooks", None) or {}).values():
+            other.register_post_accumulate_grad_hook(hook)
+
+
 def write_count(tensor: torch.Tensor) -> int:
     """Return how often operators wrote into the memory of a tensor."""
     return tensor._version

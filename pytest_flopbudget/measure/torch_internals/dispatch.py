@@ -18,6 +18,7 @@ __all__ = [
     "OpOverload",
     "OpOverloadPacket",
     "dispatch_keys",
+    "dispatches_itself",
     "eager_kernel",
     "has_kernel",
     "has_kernel_for",
@@ -61,6 +62,16 @@ class DispatchMode(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         """Have `__torch_dispatch__` left as it is; no user compiles what runs under our modes."""
         return False
+
+
+def dispatches_itself(kind: type) -> bool:
+    """Return whether a class of tensors has a `__torch_dispatch__` of its own."""
+    own = getattr(kind, "__torch_dispatch__", None)
+    return own not in (
+        None,
+        torch.Tensor.__torch_dispatch__,
+        torch._C._disabled_torch_dispatch_impl,
+    )
 
 
 def overloads_of(operator: OpOverload) -> Iterator[OpOverload]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_flopbudget.measure.call import copy_to
 from pytest_flopbudget.measure.counting.backends.base import Backend
 from pytest_flopbudget.measure.counting.external_tensors import ReadableTensors
+from pytest_flopbudget.measure.torch_internals.autograd import copy_gradient_hooks
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -38,7 +39,9 @@ class RealBackend(Backend):
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return a copy, so that nothing can happen to the input."""
-        return copy_to(tensor, tensor.device)
+        copy = copy_to(tensor, tensor.device)
+        copy_gradient_hooks(tensor, copy)
+        return copy
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator itself."""
