@@ -13,9 +13,12 @@ from torch import nn
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.input_descriptions import description
 from pytest_flopbudget.measure.isolation.model_state import SavedState
+from pytest_flopbudget.measure.isolation.placement import TensorCopies
 from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves, tree_map_only
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pytest_flopbudget.profile.shapes import Shape
 
 
@@ -65,6 +68,22 @@ class ModelCall:
             yield self.mapped(substitute_of)
         finally:
             objects.restore()
+
+    def copied(
+        self, own: Mapping[int, torch.Tensor], device: torch.device | None = None
+    ) -> AbstractContextManager[ModelCall]:
+        """Return the context of the call with copies of its tensors, each a leaf.
+
+        Args:
+            own: what takes the place of the tensors that the model holds too, by their ids.
+            device: where the copies lie, if not where their tensors do.
+        """
+        copies = TensorCopies([*self.tensors(), *self.saved_objects().tensors])
+
+        def copy_of(tensor: torch.Tensor) -> torch.Tensor:
+            return own[id(tensor)] if id(tensor) in own else copies.of(tensor, device)
+
+        return self.substituted(copy_of)
 
     def saved_objects(self) -> SavedState:
         """Save what the objects among the arguments hold."""
@@ -124,11 +143,6 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield leaf
         elif is_dataclass(leaf) and not isinstance(leaf, type):
             yield from tensors_in([getattr(leaf, field.name) for field in fields(leaf)])
-
-
-def copy_to(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Return a copy of an input on a device; it is a leaf if the input needs gradients."""
-    return tensor.detach().clone().to(device).requires_grad_(tensor.requires_grad)
 
 
 def set_mode(model: nn.Module, *, training: bool) -> None:

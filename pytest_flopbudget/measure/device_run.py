@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.measure.call import copy_to, set_mode
+from pytest_flopbudget.measure.call import set_mode
 from pytest_flopbudget.measure.hardware.devices import (
     NotMeasuredError,
     dtype_of,
@@ -98,11 +98,11 @@ def _placed(
     with (
         memory_restored(state.tensors),
         contents_restored([*model.buffers(), *written]),
-        placed_on(state, device),
+        placed_on(state, device) as own,
     ):
         state.clear_gradients()
         set_mode(model, training=profiled.call.training)
-        with profiled.call.substituted(lambda tensor: copy_to(tensor, device)) as inputs:
+        with profiled.call.copied(own, device) as inputs:
             yield replace(profiled, call=inputs)
 
 

@@ -149,6 +149,41 @@ def test_an_object_that_holds_tensors_as_input(metrics: tuple[str, ...]) -> None
     assert (profile.flops, profile.inputs) == (ONCE, ("Batch",))
 
 
+def once_or_twice(self: Fn, one: Tensor, other: Tensor) -> Tensor:
+    self.note(1 if one is other else 2)
+    if one.sum() < 0:  # reads a value: the model can only run for real
+        raise ValueError
+    return self.layer(one) if one is other else self.layer(one) + self.layer(other)
+
+
+@pytest.mark.parametrize(("twice", "runs"), [(True, 1), (False, 2)])
+@pytest.mark.parametrize("in_an_object", [False, True])
+def test_a_tensor_that_is_given_twice_is_one_tensor_in_every_run(
+    *, twice: bool, runs: int, in_an_object: bool
+) -> None:
+    def forward(self: Fn, one: Any, other: Any) -> Tensor:
+        return once_or_twice(self, getattr(one, "rows", one), other)
+
+    ran: set[int] = set()
+    model = Fn(forward, layer=nn.Linear(8, 16), note=lambda times: ran.add(times))
+    rows = x(4, 8)
+    other = rows if twice else x(4, 8)
+    args = (Batch(rows) if in_an_object else rows, other)
+    profile = profile_model(model, args, metrics=("gflops", "latency", "memory"))
+    assert (profile.flops, profile.counted_on) == (runs * ONCE, "real")
+    assert ran == {runs}
+
+
+def test_an_input_that_the_model_holds_itself_is_the_one_that_it_holds() -> None:
+    def forward(self: Fn, rows: Tensor) -> Tensor:
+        rows.sum().item()
+        return self.layer(rows) if rows is self.rows else rows
+
+    rows = x(4, 8)
+    model = Fn(forward, layer=nn.Linear(8, 16), rows=rows)
+    assert profile_model(model, rows, metrics=("gflops", "latency")).flops == ONCE
+
+
 @pytest.mark.parametrize("model", [None, 3, "resnet18", nn.Linear, torch.nn.functional.relu])
 def test_what_is_no_module(model: Any) -> None:
     with pytest.raises(MeasureError, match=r"expected a `torch.nn.Module`") as caught:

@@ -90,7 +90,7 @@ class CountingRun:
             state.substitute(backend.substitute)
             set_mode(profiled.module, training=training)
             with (
-                profiled.call.substituted(backend.input) as inputs,
+                backend.inputs(profiled.call) as inputs,
                 eager_mode(profiled.layers, training=training),
                 backend.entered(),
                 external,

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pytest_flopbudget.measure.torch_internals.autograd import copy_gradient_hooks
+from pytest_flopbudget.measure.torch_internals.fake_tensors import is_fake
 from pytest_flopbudget.measure.torch_internals.tensors import forbid_data_pointer
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class TensorSubstitutes:
         if id(tensor) not in self._pairs:
             substitute = _like(tensor, make())
             copy_gradient_hooks(tensor, substitute)
-            forbid_data_pointer(substitute)
+            if substitute.is_meta or is_fake(substitute):
+                forbid_data_pointer(substitute)
             self._pairs[id(tensor)] = (tensor, substitute)
         return self._pairs[id(tensor)][1]
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from pytest_flopbudget.measure.call import ModelCall
     from pytest_flopbudget.measure.counting.external_tensors import ExternalTensors
     from pytest_flopbudget.measure.operators import Operator
 
@@ -31,8 +32,8 @@ class Backend(Protocol):
     def substitute(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return what takes the place of a tensor of the model, the same one each time."""
 
-    def input(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return what the model gets for a tensor among its inputs."""
+    def inputs(self, call: ModelCall) -> AbstractContextManager[ModelCall]:
+        """Return the context of the call that the model gets, with other tensors as inputs."""
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run one operator; `given` are the tensors among its arguments."""

@@ -23,7 +23,9 @@ from pytest_flopbudget.measure.torch_internals.tensors import forbid_data_pointe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
+    from pytest_flopbudget.measure.call import ModelCall
     from pytest_flopbudget.measure.operators import Operator
 
 
@@ -48,7 +50,9 @@ class FakeBackend(Backend):
         """Return the fake tensor of a tensor."""
         return self._substitutes.of(tensor, lambda: self._fake(tensor.detach()))
 
-    input = substitute
+    def inputs(self, call: ModelCall) -> AbstractContextManager[ModelCall]:
+        """Return the context of the call with fake tensors."""
+        return call.substituted(self.substitute)
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator; the mode below makes it fake."""

@@ -21,6 +21,7 @@ from pytest_flopbudget.measure.torch_internals.tensors import forbid_data_pointe
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from pytest_flopbudget.measure.call import ModelCall
     from pytest_flopbudget.measure.operators import Operator
 
 FROM_SHAPES = frozenset(  # operators that read nothing of a tensor but its shape
@@ -58,12 +59,9 @@ class MetaBackend(Backend):
             self._constants[meta] = tensor
         return meta
 
-    def input(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the meta tensor of an input, whose values only a formula may see."""
-        meta = self._on_meta(tensor)
-        if meta is not tensor:
-            self._inputs[meta] = tensor
-        return meta
+    def inputs(self, call: ModelCall) -> AbstractContextManager[ModelCall]:
+        """Return the context of the call with meta tensors."""
+        return call.substituted(self._input)
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run an operator on meta tensors, and on values if all that it reads is constant."""
@@ -99,6 +97,13 @@ class MetaBackend(Backend):
         """Return the input that a meta tensor is of, as long as nothing was written into it."""
         value = self._inputs.of(tensor) if tensor.is_meta else None
         return tensor if value is None else value
+
+    def _input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the meta tensor of an input, whose values only a formula may see."""
+        meta = self._on_meta(tensor)
+        if meta is not tensor:
+            self._inputs[meta] = tensor
+        return meta
 
     def _on_meta(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the meta tensor of a tensor, the same one each time."""

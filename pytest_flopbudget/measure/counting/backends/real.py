@@ -5,16 +5,15 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_flopbudget.measure.call import copy_to
 from pytest_flopbudget.measure.counting.backends.base import Backend
 from pytest_flopbudget.measure.counting.external_tensors import ReadableTensors
-from pytest_flopbudget.measure.torch_internals.autograd import copy_gradient_hooks
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import torch
 
+    from pytest_flopbudget.measure.call import ModelCall
     from pytest_flopbudget.measure.operators import Operator
 
 
@@ -37,11 +36,9 @@ class RealBackend(Backend):
         self._held[id(tensor)] = tensor
         return tensor
 
-    def input(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a copy, so that nothing can happen to the input."""
-        copy = copy_to(tensor, tensor.device)
-        copy_gradient_hooks(tensor, copy)
-        return copy
+    def inputs(self, call: ModelCall) -> AbstractContextManager[ModelCall]:
+        """Return the context of the call with copies, so that nothing can happen to the inputs."""
+        return call.copied(self._held)
 
     def run(self, operator: Operator, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Run the operator itself."""
