@@ -12,6 +12,7 @@ from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.input_descriptions import description
+from pytest_flopbudget.measure.isolation.interrupts import interruptible
 from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.isolation.placement import TensorCopies
 from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves, tree_map_only
@@ -101,7 +102,7 @@ class ModelCall:
     def forward(self, model: nn.Module) -> Any:
         """Run the model forward, with gradients in training mode only."""
         with torch.enable_grad() if self.training else torch.no_grad():
-            return model(*self.args, **self.kwargs)
+            return interruptible(model, *self.args, **self.kwargs)
 
     def backward(self, output: Any) -> None:
         """Run backward from the loss that the output has, or from the sum of all outputs.
@@ -110,7 +111,8 @@ class ModelCall:
             MeasureError: nothing in the output requires gradients.
         """
         with torch.enable_grad():
-            _loss(output).backward()
+            loss = _loss(output)
+            interruptible(loss.backward)
 
     def run(self, model: nn.Module) -> None:
         """Run one whole call in this mode."""
@@ -150,7 +152,7 @@ def set_mode(model: nn.Module, *, training: bool) -> None:
     if training and model.training:
         return
     with suppress(NotImplementedError):  # an exported model knows one mode
-        model.train(training)
+        interruptible(model.train, training)
 
 
 def _loss(output: Any) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pytest_flopbudget.measure.isolation.interrupts import deliver_interrupts
 from pytest_flopbudget.measure.torch_internals.dispatch import (
     DispatchMode,
     HigherOrderOperator,
@@ -149,6 +150,7 @@ class OperatorMode(DispatchMode):
     ) -> Any:
         if any(map(is_made_of_others, types)):
             return NotImplemented  # the operators on those others come here
+        deliver_interrupts()
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
             return self.run_higher_order(func, args, kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -12,6 +13,7 @@ from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.counting import dispatch_engine, thop_engine
 from pytest_flopbudget.measure.device_run import run_on_device
 from pytest_flopbudget.measure.error_notes import layer_note_on_error
+from pytest_flopbudget.measure.isolation.interrupts import uninterrupted
 from pytest_flopbudget.measure.layers import uncompiled
 from pytest_flopbudget.measure.lazy_modules import initialized
 from pytest_flopbudget.measure.profiled_call import profiled_call
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.model_profile import ModelProfile
 
 NO_GOAL = LatencyGoal()
+ONE_AT_A_TIME = RLock()  # flags, generators and handlers are the process's, not a thread's
 
 
 def measure(
@@ -37,6 +40,8 @@ def measure(
     progress: Callable[[str], None] = lambda _: None,
 ) -> ModelProfile:
     """Profile one call of a model, and leave the model as it was.
+
+    Threads that measure wait for each other.
 
     Args:
         model: what is called.
@@ -51,6 +56,19 @@ def measure(
         Exception: what the model itself raises.
     """
     _check(model)
+    with ONE_AT_A_TIME:
+        return _measure(model, args, kwargs, settings, goal, progress)
+
+
+@uninterrupted
+def _measure(
+    model: nn.Module,
+    args: Any,
+    kwargs: Mapping[str, Any] | None,
+    settings: MeasureSettings,
+    goal: LatencyGoal,
+    progress: Callable[[str], None],
+) -> ModelProfile:
     call = ModelCall.of(uncompiled(model), args, kwargs, training=settings.mode == "training")
     model = initialized(model, call)
     with profiled_call(model, call) as profiled, layer_note_on_error(profiled.layers):

@@ -22,6 +22,7 @@ from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
 from pytest_flopbudget.measure.counting.backends.real import RealBackend
 from pytest_flopbudget.measure.counting.flop_count import FlopCount, UncountedOperator
 from pytest_flopbudget.measure.counting.module_tracker import ModuleCalls, ModuleTracker
+from pytest_flopbudget.measure.isolation.interrupts import deliver_interrupts
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored
 from pytest_flopbudget.measure.layers import ROOT, Layers
 
@@ -55,6 +56,7 @@ def count_flops(profiled: ProfiledCall, engine: str) -> FlopCount:
     except MeasureError:
         raise
     except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
+        deliver_interrupts()
         with contents_restored(profiled.state.tensors):
             return _count_in(RealBackend(), profiled, engine)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from pytest_flopbudget.measure.isolation.interrupts import interruptible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,7 +32,9 @@ def exclusive_timing(
         is_exclusive = True
         try:
             file = (folder or Path(tempfile.gettempdir())) / f"pytest-flopbudget{user}.lock"
-            stack.enter_context(FileLock(file, timeout=longest_s, poll_interval=0.02))
+            lock = FileLock(file, timeout=longest_s, poll_interval=0.02)
+            stack.callback(lock.release)
+            interruptible(lock.acquire)
         except Timeout:
             is_exclusive = False
         except (OSError, NotImplementedError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
 from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
 from pytest_flopbudget.measure.counting.backends.real import RealBackend
+from pytest_flopbudget.measure.isolation.interrupts import deliver_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ def on_first_backend(
 
     Raises:
         Exception: what the last attempt raises, or one of `final`.
+        BaseException: what a handler of a signal raised.
     """
     backends: list[type[Backend]] = [MetaBackend, FakeBackend, *([] if on_meta else [RealBackend])]
     *others, last = backends
@@ -36,6 +38,6 @@ def on_first_backend(
             return attempt(backend(), False)
         except final:  # noqa: PERF203
             raise
-        except Exception:  # noqa: BLE001, S112 - if it is the model's own, it comes again
-            continue
+        except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
+            deliver_interrupts()
     return attempt(last(), True)
