@@ -128,8 +128,15 @@ def _with_handlers(interrupts: Interrupts, numbers: list[int], function: Callabl
         signal.signal(number, replaced)
         return _with_handlers(interrupts, others, function)
     finally:
-        if signal.getsignal(number) is replaced:  # else the model has set one
-            signal.signal(number, handler)
+        try:
+            _put_back(number, replaced, handler)
+        finally:  # again, as a handler that is back already may have raised in there
+            _put_back(number, replaced, handler)
+
+
+def _put_back(number: int, replaced: Handler, handler: Handler) -> None:
+    if signal.getsignal(number) is replaced:  # else the model has set one
+        signal.signal(number, handler)
 
 
 def _is_held(frame: FrameType | None) -> bool:
