@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_flopbudget.measure.isolation.interrupts import deliver_interrupts
+from pytest_flopbudget.measure.isolation import interrupts
 from pytest_flopbudget.measure.torch_internals.dispatch import (
     DispatchMode,
     HigherOrderOperator,
@@ -150,7 +150,8 @@ class OperatorMode(DispatchMode):
     ) -> Any:
         if any(map(is_made_of_others, types)):
             return NotImplemented  # the operators on those others come here
-        deliver_interrupts()
+        if interrupts.current is not None and interrupts.current.is_due:
+            interrupts.deliver_interrupts()
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
             return self.run_higher_order(func, args, kwargs)

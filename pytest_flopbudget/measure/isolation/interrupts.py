@@ -34,6 +34,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.is_due = False  # whether there is something to deliver; asked at each operator
         self._waiting: list[tuple[Handler, int]] = []  # calls of handlers
         self._raised: BaseException | None = None  # by a handler: the first one
 
@@ -42,6 +43,7 @@ class Interrupts:
         __tracebackhide__ = True
         if _is_held(frame):
             self._waiting.append((handler, number))
+            self.is_due = True
         else:
             self._run(handler, number, frame)
 
@@ -64,10 +66,11 @@ class Interrupts:
         except BaseException as error:
             if not self.is_over:
                 self._raised = self._raised or error
+                self.is_due = True
             raise
 
 
-_current: Interrupts | None = None  # of the measurement that the main thread makes
+current: Interrupts | None = None  # of the measurement that the main thread makes
 
 
 def uninterrupted(function: Callable[P, T]) -> Callable[P, T]:
@@ -78,16 +81,16 @@ def uninterrupted(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        global _current  # noqa: PLW0603 - handlers are the process's, too
+        global current  # noqa: PLW0603 - handlers are the process's, too
         if threading.current_thread() is not threading.main_thread():
             return function(*args, **kwargs)
-        outer, interrupts = _current, Interrupts()
+        outer, interrupts = current, Interrupts()
         handlers = [number for number in signal.valid_signals() if _has_handler(number)]
         try:
-            _current = interrupts
+            current = interrupts
             return _with_handlers(interrupts, sorted(handlers), partial(function, *args, **kwargs))
         finally:
-            _current, interrupts.is_over = outer, True
+            current, interrupts.is_over = outer, True
             interrupts.deliver()
 
     return run
@@ -105,8 +108,8 @@ def deliver_interrupts() -> None:
     Raises:
         BaseException: of a handler.
     """
-    if _current is not None:
-        _current.deliver()
+    if current is not None:
+        current.deliver()
 
 
 def _has_handler(number: int) -> bool:
