@@ -20,7 +20,6 @@ from pytest_flopbudget.measure.memory.meter import meter_of
 from pytest_flopbudget.measure.memory.peak import Memory, measure_peak
 from pytest_flopbudget.measure.timing.clock import clock_of
 from pytest_flopbudget.measure.timing.latency import Latency, Timing, time_call
-from pytest_flopbudget.measure.torch_internals.autograd import has_gradient_hooks
 from pytest_flopbudget.metrics import LATENCY, MEMORY, noisy_metrics
 from pytest_flopbudget.profile.environment import Environment
 
@@ -93,11 +92,11 @@ def _placed(
 ) -> Iterator[ProfiledCall]:
     """Yield the call with the model and its inputs on a device; both are restored at the end."""
     model, state = profiled.model, profiled.state
-    if any(map(has_gradient_hooks, state.tensors)):
-        written = [*written, *model.parameters()]  # an optimiser may step in backward
+    if profiled.call.training:  # an optimiser may step in backward, whoever holds it
+        written = [*written, *state.tensors]
     with (
+        contents_restored([*model.buffers(), *profiled.unseen, *written]),
         memory_restored(state.tensors),
-        contents_restored([*model.buffers(), *written]),
         placed_on(state, device) as own,
     ):
         state.clear_gradients()

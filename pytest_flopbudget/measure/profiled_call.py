@@ -11,6 +11,7 @@ from torch import nn
 from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
 from pytest_flopbudget.measure.layers import ROOT, Layers, is_compiled, uncompiled
+from pytest_flopbudget.measure.torch_internals.modules import has_own_train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,16 @@ class ProfiledCall:
     def tensors(self) -> list[torch.Tensor]:
         """The parameters and buffers of the model and the tensors among its inputs."""
         return [*self.model.parameters(), *self.model.buffers(), *self.call.tensors()]
+
+    @property
+    def unseen(self) -> list[torch.Tensor]:
+        """What may be written into where no operator is seen: buffers, or everything.
+
+        A layer's own `train()` may merge weights.
+        """
+        if any(has_own_train(module) for module in self.layers.modules):
+            return list(self.state.tensors)
+        return list(self.module.buffers())
 
     @property
     def is_on_meta(self) -> bool:

@@ -51,7 +51,7 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
         if not is_last:
             return run.counted()
         # What writes into them need not be an operator.
-        with memory_restored(state.tensors), contents_restored(profiled.module.buffers()):
+        with contents_restored(profiled.unseen), memory_restored(state.tensors):
             return run.counted()
 
     return on_first_backend(attempt, on_meta=profiled.is_on_meta, final=(FormulaError,))

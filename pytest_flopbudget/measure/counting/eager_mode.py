@@ -30,10 +30,12 @@ def eager_mode(layers: Layers, *, training: bool) -> Iterator[None]:
     A fused `nn.TransformerEncoderLayer` hides the layers inside of it, and the backward of a
     fused `nn.LSTM` computes gradients that nobody asked for. Without oneDNN the convolutions of a
     real run take up to 30 times as long, so it is off only where there is such a layer. A fused
-    attention computes all gradients, also those that nobody asked for.
+    attention computes all gradients, also those that nobody asked for. An `einsum` of three tensors
+    and more goes from left to right, whether or not `opt_einsum` is installed.
     """
     with global_flags_restored(), _uncompiled_functions():
         torch.backends.mha.set_fastpath_enabled(False)
+        torch.backends.opt_einsum.enabled = False
         if any(isinstance(module, nn.RNNBase) for module in layers.modules):
             torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
             torch.backends.cudnn.enabled = False

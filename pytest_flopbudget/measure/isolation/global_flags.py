@@ -11,6 +11,7 @@ import torch
 
 from pytest_flopbudget.measure.hardware.devices import accelerator
 from pytest_flopbudget.measure.torch_internals.autograd import set_grad_enabled
+from pytest_flopbudget.measure.torch_internals.flags import default_device, nnpack_enabled
 
 Flag = tuple[Callable[[], Any], Callable[[Any], Any]]  # reads it, sets it
 
@@ -22,6 +23,8 @@ ATTRIBUTES = {
     "backends.mkldnn.matmul": "fp32_precision",
     "backends.mkldnn.conv": "fp32_precision",
     "backends.mkldnn.rnn": "fp32_precision",
+    "backends.opt_einsum": "enabled strategy",
+    "backends.quantized": "engine",
     "backends.cuda.matmul": """
         allow_tf32 allow_fp16_reduced_precision_reduction allow_bf16_reduced_precision_reduction
         fp32_precision
@@ -32,6 +35,7 @@ FUNCTIONS = {  # by module: what reads a flag, what sets it
         get_num_threads set_num_threads  get_default_dtype set_default_dtype
         get_float32_matmul_precision set_float32_matmul_precision
         is_anomaly_enabled set_anomaly_enabled
+        is_autocast_cache_enabled set_autocast_cache_enabled
     """,
     "backends.mha": "get_fastpath_enabled set_fastpath_enabled",
     "backends.cuda": """
@@ -76,6 +80,9 @@ def _flags() -> Iterator[Flag]:
         pairs = iter([_find(f"{path}.{name}".lstrip(".")) for name in functions.split()])
         yield from ((read, write) for read, write in zip(pairs, pairs, strict=True) if read)
     yield torch.is_grad_enabled, set_grad_enabled
+    yield default_device, torch.set_default_device
+    yield nnpack_enabled, torch.backends.nnpack.set_flags
+    yield 2 * (torch.backends.cuda.preferred_linalg_library,)
     # To set this one imports `torch._inductor`, so it is good that it is set only if it changed.
     yield (
         _deterministic,

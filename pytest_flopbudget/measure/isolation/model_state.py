@@ -7,7 +7,6 @@ values to count the model, on another device to time it.
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import contextmanager
 from operator import is_
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
-from pytest_flopbudget.measure.isolation.object_walk import ObjectWalk, slots_of
+from pytest_flopbudget.measure.isolation.object_walk import (
+    ObjectWalk,
+    copy_of,
+    kind_of,
+    slots_of,
+)
 from pytest_flopbudget.measure.isolation.random_state import random_state_restored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import nn
 
@@ -30,7 +34,7 @@ class SavedState:
     def __init__(self, owner: object) -> None:
         found = ObjectWalk(owner)
         self.tensors = found.tensors
-        self._containers = [(container, _copy(container)) for container in found.containers]
+        self._containers = [(container, copy_of(container)) for container in found.containers]
         self._holders = [pair for pair in self._containers if pair[1] and _holds_tensors(*pair)]
         self._slots = [(value, slots_of(value)) for value in found.slotted]
         self._generators = [(generator, generator.get_state()) for generator in found.generators]
@@ -41,7 +45,7 @@ class SavedState:
         for container, saved in self._holders:
             if isinstance(container, dict):
                 held = ((key, value) for key, value in saved.items() if _may_hold_tensors(value))
-                container.update({key: _substituted(value, substitute_of) for key, value in held})
+                _add(container, {key: _substituted(value, substitute_of) for key, value in held})
             else:
                 _refill(container, [_substituted(value, substitute_of) for value in saved])
 
@@ -54,7 +58,7 @@ class SavedState:
     def restore(self) -> None:
         """Put everything back as it was when it was saved."""
         for container, saved in self._containers:
-            if (container or saved) and not _is_same(container, saved):
+            if not _is_same(container, saved):
                 _refill(container, saved)
         for generator, state in self._generators:
             generator.set_state(state)
@@ -85,13 +89,22 @@ def restored_after(model: nn.Module) -> Iterator[SavedState]:
             state.restore()
 
 
-def _copy(container: Any) -> Any:
-    return dict(container) if isinstance(container, dict) else container.copy()
+def _refill(container: Any, values: Any) -> None:
+    kind = kind_of(container)
+    kind.clear(container)
+    _add(container, values)
 
 
-def _refill(container: Any, values: Iterable[Any]) -> None:
-    container.clear()
-    (container.extend if isinstance(container, list | deque) else container.update)(values)
+def _add(container: Any, values: Any) -> None:
+    """Add to a container, past what its class makes of that: a frozen one is as it was, too."""
+    kind = kind_of(container)
+    if issubclass(kind, dict):
+        for key, value in values.items():
+            kind.__setitem__(container, key, value)
+    elif issubclass(kind, set):
+        kind.update(container, values)
+    else:
+        kind.extend(container, values)
 
 
 def _holds_tensors(container: Any, saved: Any) -> bool:
@@ -114,8 +127,9 @@ def _substituted(value: Any, substitute_of: Callable[[torch.Tensor], torch.Tenso
 
 def _is_same(container: Any, saved: Any) -> bool:
     """Compare by identity and order, without calling anybody's `__eq__`."""
-    if len(container) != len(saved):
+    kind = kind_of(container)
+    if kind.__len__(container) != len(saved):
         return False
-    if isinstance(container, dict) and not all(map(is_, container.values(), saved.values())):
+    if issubclass(kind, dict) and not all(map(is_, kind.values(container), saved.values())):
         return False
-    return all(map(is_, container, saved))
+    return all(map(is_, kind.__iter__(container), saved))

@@ -6,7 +6,7 @@ attributes. One walk over what is reachable from there finds all that a call can
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from types import (
     BuiltinFunctionType,
     FunctionType,
@@ -22,7 +22,7 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CONTAINERS = (dict, list, set, deque)
+CONTAINERS = (OrderedDict, dict, list, set, deque)
 # How deep containers are followed inside of a module; an object and its `__dict__` are two levels.
 # A module may refer to a trainer, a data set or a linked list, which have no end and whose state is
 # not the model's. Modules themselves may be nested to any depth.
@@ -74,8 +74,10 @@ class ObjectWalk:
         self._seen[id(value)] = value
         if isinstance(value, CONTAINERS):
             self.containers.append(value)
-            if len(value):  # most are empty: those for the hooks of a module
-                self._visit_later(value.values() if isinstance(value, dict) else value, depth + 1)
+            kind = kind_of(value)
+            if kind.__len__(value):  # most are empty: those for the hooks of a module
+                held = kind.values(value) if issubclass(kind, dict) else kind.__iter__(value)
+                self._visit_later(held, depth + 1)
         elif isinstance(value, tuple | frozenset):
             self._visit_later(value, depth + 1)
         else:
@@ -104,6 +106,22 @@ class ObjectWalk:
         new = [(value, depth) for value in values if type(value) not in ATOMS]
         new.reverse()
         self._waiting += new
+
+
+def kind_of(container: Any) -> Any:
+    """Return the built-in class of a container, whose methods no class of its own overrides."""
+    kind = type(container)
+    if kind in CONTAINERS:
+        return kind
+    return next(base for base in kind.__mro__ if base in CONTAINERS)
+
+
+def copy_of(container: Any) -> Any:
+    """Return what a container holds: a dict of a dict, a set of a set, else a list."""
+    kind = kind_of(container)
+    if issubclass(kind, dict):
+        return dict(kind.items(container))
+    return set(kind.__iter__(container)) if kind is set else list(kind.__iter__(container))
 
 
 def slots_of(value: Any) -> dict[str, Any]:

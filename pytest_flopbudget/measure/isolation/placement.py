@@ -40,11 +40,11 @@ class TensorCopies:
             return tensor.to(device, copy=True)
         if storage not in self._memory:
             memory = torch.empty(0, dtype=torch.uint8, device=tensor.device)
-            memory.set_(tensor.untyped_storage())  # type: ignore[call-overload]
+            memory.set_(tensor.untyped_storage())
             self._memory[storage] = memory.to(device, copy=True)
         copy = torch.empty(0, dtype=tensor.dtype, device=device)
         source = self._memory[storage].untyped_storage()
-        return copy.set_(source, tensor.storage_offset(), tensor.shape, tensor.stride())  # type: ignore[call-overload, no-any-return]
+        return copy.set_(source, tensor.storage_offset(), tensor.shape, tensor.stride())
 
 
 @contextmanager

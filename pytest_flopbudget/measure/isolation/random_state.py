@@ -34,7 +34,13 @@ def random_state_restored() -> Iterator[None]:
 
 
 def seed(number: int) -> None:
-    """Seed the CPU, and an accelerator only if it is in use; `torch.manual_seed` seeds both."""
+    """Seed Python's generator, numpy's and torch's, on an accelerator only if it is in use.
+
+    `torch.manual_seed` would start an accelerator. A generator that the model makes is its own.
+    """
+    random.seed(number)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(number)
     torch.default_generator.manual_seed(number)
     device = _running_accelerator()
     if device is not None and hasattr(device, "manual_seed_all"):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @contextmanager
 def contents_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     """Restore the values of tensors that the model writes into."""
-    copies = [(t, t.detach().clone()) for t in tensors if not t.is_meta]
+    by_id = {id(tensor): tensor for tensor in tensors}
+    copies = [(t, t.detach().clone()) for t in by_id.values() if not t.is_meta]
     try:
         yield
     finally:
@@ -26,11 +27,11 @@ def contents_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
 
 @contextmanager
 def memory_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
-    """Give tensors back the memory in which they lay, if the model set their `.data`."""
+    """Give tensors back the memory in which they lay, if the model set their `.data` or size."""
     before = [(t, t.data) for t in tensors if t.is_leaf and t.layout is torch.strided]
     try:
         yield
     finally:
         for tensor, data in before:
-            if storage_of(tensor) != storage_of(data):
+            if storage_of(tensor) != storage_of(data) or tensor.shape != data.shape:
                 tensor.data = data

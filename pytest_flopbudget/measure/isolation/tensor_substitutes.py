@@ -38,4 +38,6 @@ def _like(tensor: torch.Tensor, substitute: torch.Tensor) -> torch.Tensor:
         parameter = nn.Parameter(substitute, requires_grad=tensor.requires_grad)
         vars(parameter).update(vars(tensor))
         return parameter
+    if type(tensor) is torch.Tensor and vars(tensor):  # those of a wrapper are what it wraps
+        vars(substitute).update(vars(tensor))
     return substitute.requires_grad_(tensor.requires_grad)

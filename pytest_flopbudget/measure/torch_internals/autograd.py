@@ -31,11 +31,6 @@ def running_node() -> Node | None:
     return node
 
 
-def has_gradient_hooks(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor has hooks that run once its gradient is computed."""
-    return bool(tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None))
-
-
 def copy_gradient_hooks(tensor: torch.Tensor, other: torch.Tensor) -> None:
     """Have the hooks that run once the gradient of a tensor is computed run for another one too."""
     if not other.requires_grad:

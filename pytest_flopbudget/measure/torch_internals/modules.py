@@ -38,6 +38,12 @@ def has_compiled_forward(module: nn.Module) -> bool:
     return "_torchdynamo_orig_callable" in getattr(function, "__dict__", {})
 
 
+def has_own_train(module: nn.Module) -> bool:
+    """Return whether `train()` and `eval()` may do more to a module than set its flags."""
+    library = str(getattr(type(module).train, "__module__", "")).partition(".")[0]
+    return library != "torch" or "train" in vars(module)
+
+
 def dynamo_is_loaded() -> bool:
     """Return whether anybody compiled anything; only then need it be told to stay away."""
     return "torch._dynamo" in sys.modules

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from pytest_flopbudget.measure.torch_internals.autograd import (
-    has_gradient_hooks,
     is_gradient_accumulation,
     next_sequence_number,
     running_node,
@@ -64,14 +63,6 @@ def test_the_node_that_runs_is_known_to_its_hooks_and_to_nobody_else() -> None:
     output.sum().backward()
     assert seen == [output.grad_fn]
     assert running_node() is None
-
-
-def test_hooks_on_gradients() -> None:
-    plain, hooked, stepping = leaf(), leaf(), leaf()
-    hooked.register_hook(lambda gradient: gradient)
-    stepping.register_post_accumulate_grad_hook(lambda parameter: None)
-    found = [has_gradient_hooks(t) for t in (plain, hooked, stepping, torch.ones(2))]
-    assert found == [False, True, True, False]
 
 
 def test_each_write_into_the_memory_of_a_tensor_counts() -> None:
