@@ -12,6 +12,7 @@ from pytest_flopbudget.measure.counting.flop_count import FlopCount
 from pytest_flopbudget.measure.counting.flop_counter import FlopCounterMode, FormulaError
 from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
 from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
+from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings
 from pytest_flopbudget.measure.isolation.random_state import seed
 from pytest_flopbudget.measure.isolation.tensor_contents import (
     contents_restored,
@@ -54,7 +55,12 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
         with contents_restored(profiled.unseen), memory_restored(state.tensors):
             return run.counted()
 
-    return on_first_backend(attempt, on_meta=profiled.is_on_meta, final=(FormulaError,))
+    return on_first_backend(
+        attempt,
+        on_meta=profiled.is_on_meta,
+        final=(FormulaError,),
+        surroundings=Surroundings(profiled.layers.modules),
+    )
 
 
 class CountingRun:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -71,14 +71,7 @@ def _readable(flags: Iterator[Flag]) -> Iterator[tuple[Callable[[], Any], Any, A
 
 
 def _flags() -> Iterator[Flag]:
-    for path, names in ATTRIBUTES.items():
-        owner = _find(path)
-        for name in names.split():
-            if owner is not None:
-                yield partial(getattr, owner, name), partial(setattr, owner, name)
-    for path, functions in FUNCTIONS.items():
-        pairs = iter([_find(f"{path}.{name}".lstrip(".")) for name in functions.split()])
-        yield from ((read, write) for read, write in zip(pairs, pairs, strict=True) if read)
+    yield from _named_flags()
     yield torch.is_grad_enabled, set_grad_enabled
     yield default_device, torch.set_default_device
     yield nnpack_enabled, torch.backends.nnpack.set_flags
@@ -91,6 +84,20 @@ def _flags() -> Iterator[Flag]:
     for kind in ("cpu", *([found.type] if (found := accelerator()) else [])):
         yield partial(torch.is_autocast_enabled, kind), partial(torch.set_autocast_enabled, kind)
         yield partial(torch.get_autocast_dtype, kind), partial(torch.set_autocast_dtype, kind)
+
+
+@cache
+def _named_flags() -> tuple[Flag, ...]:
+    """Return the flags that have a name and that this version has."""
+    flags: list[Flag] = []
+    for path, names in ATTRIBUTES.items():
+        owner = _find(path)
+        both = ([partial(f, owner, name) for f in (getattr, setattr)] for name in names.split())
+        flags += [(read, write) for read, write in both if owner is not None]
+    for path, functions in FUNCTIONS.items():
+        pairs = iter([_find(f"{path}.{name}".lstrip(".")) for name in functions.split()])
+        flags += [(read, write) for read, write in zip(pairs, pairs, strict=True) if read]
+    return tuple(flags)
 
 
 def _find(path: str) -> Any:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+SIGNALS = signal.valid_signals() & set(signal.Signals)  # those with a name
 IMPORTS = "<frozen importlib._bootstrap>"  # a module that is half imported cannot be imported again
 CHANGES_CONTEXT = ("__enter__", "__exit__", "__del__")  # methods of torch
 
@@ -85,7 +86,7 @@ def uninterrupted(function: Callable[P, T]) -> Callable[P, T]:
         if threading.current_thread() is not threading.main_thread():
             return function(*args, **kwargs)
         outer, interrupts = current, Interrupts()
-        handlers = [number for number in signal.valid_signals() if _has_handler(number)]
+        handlers = filter(_has_handler, SIGNALS)
         try:
             current = interrupts
             return _with_handlers(interrupts, sorted(handlers), partial(function, *args, **kwargs))

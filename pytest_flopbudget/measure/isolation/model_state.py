@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
 from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
 from pytest_flopbudget.measure.isolation.object_walk import (
     ObjectWalk,
@@ -32,7 +33,10 @@ class SavedState:
     """The contents of all containers of a model, or of the arguments of a call, and its tensors."""
 
     def __init__(self, owner: object) -> None:
-        found = ObjectWalk(owner)
+        with garbage_collection_off():  # nothing becomes garbage
+            self._save(ObjectWalk(owner))
+
+    def _save(self, found: ObjectWalk) -> None:
         self.tensors = found.tensors
         self._containers = [(container, copy_of(container)) for container in found.containers]
         self._holders = [pair for pair in self._containers if pair[1] and _holds_tensors(*pair)]
@@ -58,7 +62,8 @@ class SavedState:
     def restore(self) -> None:
         """Put everything back as it was when it was saved."""
         for container, saved in self._containers:
-            if not _is_same(container, saved):
+            kind = kind_of(container)
+            if (saved or kind.__len__(container)) and not _is_same(kind, container, saved):
                 _refill(container, saved)
         for generator, state in self._generators:
             generator.set_state(state)
@@ -125,11 +130,10 @@ def _substituted(value: Any, substitute_of: Callable[[torch.Tensor], torch.Tenso
     return value
 
 
-def _is_same(container: Any, saved: Any) -> bool:
+def _is_same(kind: Any, container: Any, saved: Any) -> bool:
     """Compare by identity and order, without calling anybody's `__eq__`."""
-    kind = kind_of(container)
     if kind.__len__(container) != len(saved):
         return False
-    if issubclass(kind, dict) and not all(map(is_, kind.values(container), saved.values())):
+    if type(saved) is dict and not all(map(is_, kind.values(container), saved.values())):
         return False
     return all(map(is_, kind.__iter__(container), saved))

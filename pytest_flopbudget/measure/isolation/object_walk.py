@@ -22,7 +22,7 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CONTAINERS = (OrderedDict, dict, list, set, deque)
+CONTAINERS = (dict, OrderedDict, list, set, deque)
 # How deep containers are followed inside of a module; an object and its `__dict__` are two levels.
 # A module may refer to a trainer, a data set or a linked list, which have no end and whose state is
 # not the model's. Modules themselves may be nested to any depth.
@@ -73,10 +73,10 @@ class ObjectWalk:
             return
         self._seen[id(value)] = value
         if isinstance(value, CONTAINERS):
-            self.containers.append(value)
             kind = kind_of(value)
+            self.containers.append(value)
             if kind.__len__(value):  # most are empty: those for the hooks of a module
-                held = kind.values(value) if issubclass(kind, dict) else kind.__iter__(value)
+                held = dict.values(value) if isinstance(value, dict) else kind.__iter__(value)
                 self._visit_later(held, depth + 1)
         elif isinstance(value, tuple | frozenset):
             self._visit_later(value, depth + 1)
@@ -119,8 +119,10 @@ def kind_of(container: Any) -> Any:
 def copy_of(container: Any) -> Any:
     """Return what a container holds: a dict of a dict, a set of a set, else a list."""
     kind = kind_of(container)
-    if issubclass(kind, dict):
-        return dict(kind.items(container))
+    if kind is dict:
+        return dict.copy(container)
+    if kind is OrderedDict:
+        return dict(OrderedDict.items(container))
     return set(kind.__iter__(container)) if kind is set else list(kind.__iter__(container))
 
 

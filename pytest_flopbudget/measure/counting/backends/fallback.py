@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_flopbudget.measure.counting.backends.base import Backend
+    from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings
 
 T = TypeVar("T")
 
 
 def on_first_backend(
-    attempt: Callable[[Backend, bool], T], *, on_meta: bool, final: tuple[type[Exception], ...]
+    attempt: Callable[[Backend, bool], T],
+    *,
+    on_meta: bool,
+    final: tuple[type[Exception], ...],
+    surroundings: Surroundings,
 ) -> T:
     """Return what an attempt gives on the first backend on which it does not fail.
 
@@ -26,6 +31,7 @@ def on_first_backend(
         attempt: gets a new backend, and whether it is the last one.
         on_meta: whether weights or inputs are on meta themselves, so that nothing can run for real.
         final: exceptions that no other backend would spare.
+        surroundings: where an attempt may leave tensors, which would spoil the next one.
 
     Raises:
         Exception: what the last attempt raises, or one of `final`.
@@ -34,10 +40,14 @@ def on_first_backend(
     backends: list[type[Backend]] = [MetaBackend, FakeBackend, *([] if on_meta else [RealBackend])]
     *others, last = backends
     for backend in others:
-        try:
-            return attempt(backend(), False)
-        except final:  # noqa: PERF203
-            raise
-        except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
-            deliver_interrupts()
+        with surroundings.cleaned():
+            try:
+                return attempt(backend(), False)
+            except final:
+                raise
+            except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
+                deliver_interrupts()
+    if on_meta:
+        with surroundings.cleaned():
+            return attempt(last(), True)
     return attempt(last(), True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_flopbudget.measure.counting.backends.fallback import on_first_backend
+from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings
 
 if TYPE_CHECKING:
     from pytest_flopbudget.measure.counting.backends.base import Backend
@@ -22,7 +23,9 @@ def tried(*, fails: int, on_meta: bool = False, error: Exception | None = None) 
             raise error or ValueError(backend.name)
         return names
 
-    return on_first_backend(attempt, on_meta=on_meta, final=(KeyError,))
+    return on_first_backend(
+        attempt, on_meta=on_meta, final=(KeyError,), surroundings=Surroundings([])
+    )
 
 
 META, FAKE, REAL = ("meta", False), ("fake", False), ("real", True)
@@ -57,4 +60,4 @@ def test_who_stops_a_run_is_not_asked_again(stop: type[BaseException]) -> None:
         raise stop
 
     with pytest.raises(stop):
-        on_first_backend(attempt, on_meta=False, final=())
+        on_first_backend(attempt, on_meta=False, final=(), surroundings=Surroundings([]))
