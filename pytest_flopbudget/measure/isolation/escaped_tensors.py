@@ -14,7 +14,7 @@ import gc
 import weakref
 from collections import deque
 from contextlib import contextmanager, suppress
-from types import CellType, FrameType, FunctionType
+from types import CellType, FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -115,22 +115,15 @@ class Surroundings:
                 if id(holder) in seen or isinstance(holder, FrameType) or _is_one(holder, own):
                     continue
                 seen.add(id(holder))
-                if id(holder) in made and not isinstance(holder, CACHE):
+                if id(holder) in made and not _keeps_by_name(holder):
                     level.append(holder)
                 else:
                     self._take_out(holder, held)
 
     def _take_out(self, holder: Any, held: dict[int, Any]) -> None:
         """Have a holder hold none of some objects any more; they may be its own `__dict__`'s."""
-        if isinstance(holder, dict):
-            holder = _class_of(holder) or holder
-        before = self._before.get(id(holder), {})
         if isinstance(holder, CACHE):
             holder.cache_clear()
-        elif isinstance(holder, dict):
-            for key in [key for key, value in dict.items(holder) if id(value) in held]:
-                old = before.get(key, MISSING)
-                dict.pop(holder, key) if old is MISSING else dict.__setitem__(holder, key, old)
         elif isinstance(holder, list | deque):
             kept = [value for value in holder if id(value) not in held]
             holder.clear()
@@ -138,13 +131,21 @@ class Surroundings:
         elif isinstance(holder, set):
             holder.difference_update([value for value in holder if id(value) in held])
         elif isinstance(holder, CellType):
-            holder.cell_contents = before.get(CELL)
-        elif hasattr(holder, "__dict__"):
-            if not isinstance(holder, type):
-                before = self._before.get(id(vars(holder)), {})
-            for name in [name for name, value in vars(holder).items() if id(value) in held]:
-                old = before.get(name, MISSING)
-                delattr(holder, name) if old is MISSING else setattr(holder, name, old)
+            holder.cell_contents = self._before.get(id(holder), {}).get(CELL)
+        else:
+            self._rename(holder, held)
+
+    def _rename(self, holder: Any, held: dict[int, Any]) -> None:
+        """Have the keys of a dict, or the attributes of an object, stand for what they did."""
+        owner = _class_of(holder) if isinstance(holder, dict) else holder
+        names = holder if isinstance(holder, dict) else getattr(holder, "__dict__", {})
+        before = self._before.get(id(owner if isinstance(owner, type) else names), {})
+        for name in [name for name, value in names.items() if id(value) in held]:
+            old = before.get(name, MISSING)
+            if isinstance(owner, type):  # only a class itself may change its names
+                delattr(owner, name) if old is MISSING else setattr(owner, name, old)
+            else:
+                names.pop(name) if old is MISSING else dict.__setitem__(names, name, old)
 
 
 def _is_unreal(value: Any) -> bool:
@@ -153,8 +154,19 @@ def _is_unreal(value: Any) -> bool:
 
 
 def _class_of(namespace: dict[str, Any]) -> type | None:
-    """Return the class whose names a dict has: only the class itself may change them."""
+    """Return the class whose names a dict has, if it is one's."""
     return next((kind for kind in gc.get_referrers(namespace) if isinstance(kind, type)), None)
+
+
+def _keeps_by_name(holder: Any) -> bool:
+    """Tell what is taken from, though it is new: a cache, a class, a module that forward imported.
+
+    A function that forward made is data like others.
+    """
+    if isinstance(holder, FunctionType):
+        return "<locals>" not in holder.__qualname__
+    is_namespace = type(holder) is dict and "__spec__" in holder
+    return is_namespace or isinstance(holder, CACHE | ModuleType | type)
 
 
 def _is_one(value: Any, others: Iterable[Any]) -> bool:
