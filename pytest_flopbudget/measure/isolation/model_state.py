@@ -15,6 +15,7 @@ import torch
 
 from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
 from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
+from pytest_flopbudget.measure.isolation.held_state import restorer_of
 from pytest_flopbudget.measure.isolation.object_walk import (
     ObjectWalk,
     copy_of,
@@ -41,7 +42,7 @@ class SavedState:
         self._containers = [(container, copy_of(container)) for container in found.containers]
         self._holders = [pair for pair in self._containers if pair[1] and _holds_tensors(*pair)]
         self._slots = [(value, slots_of(value)) for value in found.slotted]
-        self._generators = [(generator, generator.get_state()) for generator in found.generators]
+        self._restorers = [f for f in map(restorer_of, found.others) if f is not None]
         self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]
 
     def substitute(self, substitute_of: Callable[[torch.Tensor], torch.Tensor]) -> None:
@@ -65,8 +66,8 @@ class SavedState:
             kind = kind_of(container)
             if (saved or kind.__len__(container)) and not _is_same(kind, container, saved):
                 _refill(container, saved)
-        for generator, state in self._generators:
-            generator.set_state(state)
+        for restore in self._restorers:
+            restore()
         for owner, slots in self._slots:
             for name, value in slots.items():
                 if getattr(owner, name, None) is not value:

@@ -53,7 +53,7 @@ class ObjectWalk:
     def __init__(self, start: object) -> None:
         self.containers: list[Any] = []  # dicts, lists, sets and deques
         self.slotted: list[Any] = []  # objects with `__slots__`
-        self.generators: list[torch.Generator] = []
+        self.others: list[Any] = []  # perhaps with a state that has no name
         self._tensors: dict[int, torch.Tensor] = {}
         self._seen: dict[int, Any] = {}  # by id, held so that ids stay theirs
         self._waiting: list[tuple[Any, int]] = [(start, 0)]  # with its depth, the next one last
@@ -84,12 +84,12 @@ class ObjectWalk:
             self._visit_object(value, depth)
 
     def _visit_object(self, value: Any, depth: int) -> None:
-        if isinstance(value, torch.Generator):
-            self.generators.append(value)
+        is_module = isinstance(value, nn.Module)
+        if not is_module:
+            self.others.append(value)
         if slots := slots_of(value):
             self.slotted.append(value)
             self._visit_later(slots.values(), depth + 1)
-        is_module = isinstance(value, nn.Module)
         if hasattr(value, "__dict__"):
             self._visit_later([vars(value)], 0 if is_module else depth + 1)
         if is_module:

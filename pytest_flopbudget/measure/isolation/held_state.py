@@ -1,0 +1,44 @@
+"""The state without names of objects that a model holds: generators, arrays and bytes."""
+
+from __future__ import annotations
+
+import random
+import sys
+from functools import partial
+from operator import setitem
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVERYTHING = slice(None)
+
+
+def restorer_of(value: Any) -> Callable[[], object] | None:
+    """Return what puts an object back into the state that it has now; `None` if it has none.
+
+    An array that lies on disk keeps what was written to it.
+    """
+    if isinstance(value, torch.Generator):
+        return partial(value.set_state, value.get_state())
+    if isinstance(value, random.Random) and not isinstance(value, random.SystemRandom):
+        return partial(value.setstate, value.getstate())
+    if isinstance(value, bytearray):
+        return partial(setitem, value, EVERYTHING, bytes(value))
+    return _of_numpy(value)
+
+
+def _of_numpy(value: Any) -> Callable[[], object] | None:
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return None
+    if isinstance(value, numpy.random.Generator):
+        bits = value.bit_generator
+        return partial(setattr, bits, "state", bits.state)
+    if isinstance(value, numpy.random.RandomState):
+        return partial(value.set_state, value.get_state())
+    if isinstance(value, numpy.ndarray) and not isinstance(value, numpy.memmap):
+        return partial(setitem, value, Ellipsis, value.copy()) if value.flags.writeable else None
+    return None
