@@ -14,6 +14,7 @@ from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.input_descriptions import description
 from pytest_flopbudget.measure.isolation.interrupts import interruptible
 from pytest_flopbudget.measure.isolation.model_state import SavedState
+from pytest_flopbudget.measure.isolation.object_walk import ObjectWalk
 from pytest_flopbudget.measure.isolation.placement import TensorCopies
 from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves, tree_map_only
 
@@ -159,14 +160,21 @@ def _loss(output: Any) -> torch.Tensor:
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if isinstance(loss, torch.Tensor) and loss.requires_grad:
         return loss.sum()
-    found = [t for t in tensors_in(output) if t.requires_grad and t.is_floating_point()]
-    sums = [tensor.sum() for tensor in found]
+    found = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+    # What an object holds may be the model, too: what forward computed is no leaf.
+    found = found or [t for t in ObjectWalk(output).tensors if t.requires_grad and not t.is_leaf]
+    sums = [_parts(tensor).sum() for tensor in found]
     if not sums:
         raise MeasureError(
             "training mode needs an output that requires gradients, found none",
             'profile it with mode="inference", or return a loss or a differentiable output',
         )
     return sum(sums[1:], sums[0])
+
+
+def _parts(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of real numbers; those that a complex one consists of."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def shapes(values: Any) -> tuple[Shape, ...]:

@@ -114,13 +114,16 @@ class ReadableTensors(ExternalTensors):
 
     def _was_overwritten(self, storage: Storage) -> bool:
         """Return whether somebody else wrote into memory that torch shared."""
-        if storage not in self._shared:
+        shared = self._shared.pop(storage, None)  # also while it is read, which is an operator
+        if shared is None:
             return False
-        tensor, contents, writes = self._shared[storage]
-        if write_count(tensor) == writes and _is_equal(tensor, contents):
+        tensor, contents, writes = shared
+        if write_count(tensor) != writes:
             return False
-        del self._shared[storage]
-        return write_count(tensor) == writes
+        if _is_equal(tensor, contents):
+            self._shared[storage] = shared
+            return False
+        return True
 
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
