@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.shapes import Shape
 
 
+NEEDS_GRADIENTS = (  # what `backward` and `autograd.grad` say where nothing was recorded
+    "does not require grad and does not have a grad_fn",
+    "One of the differentiated Tensors does not require grad",
+)
+
+
+class GradientsNeededError(RuntimeError):
+    """Forward differentiates, as that of a model of energies and forces, and ran without."""
+
+
 @dataclass(frozen=True)
 class ModelCall:
     """The arguments of a model and the mode in which it runs."""
@@ -31,6 +41,7 @@ class ModelCall:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     training: bool
+    gradients: bool = False  # whether forward differentiates, which inference mode allows, too
 
     @classmethod
     def of(
@@ -101,9 +112,19 @@ class ModelCall:
         return self.mapped(lambda tensor: tensor)
 
     def forward(self, model: nn.Module) -> Any:
-        """Run the model forward, with gradients in training mode only."""
-        with torch.enable_grad() if self.training else torch.no_grad():
-            return interruptible(model, *self.args, **self.kwargs)
+        """Run the model forward, with gradients in training mode, or if forward needs them.
+
+        Raises:
+            GradientsNeededError: forward needs them, and had none.
+        """
+        has_gradients = self.training or self.gradients
+        try:
+            with torch.enable_grad() if has_gradients else torch.no_grad():
+                return interruptible(model, *self.args, **self.kwargs)
+        except RuntimeError as error:
+            if has_gradients or not any(text in str(error) for text in NEEDS_GRADIENTS):
+                raise
+            raise GradientsNeededError(str(error)) from error
 
     def backward(self, output: Any) -> None:
         """Run backward from the loss that the output has, or from the sum of all outputs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.build_profile import build_profile
-from pytest_flopbudget.measure.call import ModelCall
+from pytest_flopbudget.measure.call import GradientsNeededError, ModelCall
 from pytest_flopbudget.measure.counting import dispatch_engine, thop_engine
 from pytest_flopbudget.measure.device_run import run_on_device
 from pytest_flopbudget.measure.error_notes import layer_note_on_error
@@ -70,6 +71,20 @@ def _measure(
     progress: Callable[[str], None],
 ) -> ModelProfile:
     call = ModelCall.of(uncompiled(model), args, kwargs, training=settings.mode == "training")
+    try:
+        return _measure_call(model, call, settings, goal, progress)
+    except GradientsNeededError:
+        call = replace(call, gradients=True)
+        return _measure_call(model, call, settings, goal, progress)
+
+
+def _measure_call(
+    model: nn.Module,
+    call: ModelCall,
+    settings: MeasureSettings,
+    goal: LatencyGoal,
+    progress: Callable[[str], None],
+) -> ModelProfile:
     model = initialized(model, call)
     with profiled_call(model, call) as profiled, layer_note_on_error(profiled.layers):
         count = _count(profiled, settings, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import MeasureError
-from pytest_flopbudget.measure.call import set_mode, tensors_in
+from pytest_flopbudget.measure.call import GradientsNeededError, set_mode, tensors_in
 from pytest_flopbudget.measure.counting.backends.fallback import on_first_backend
 from pytest_flopbudget.measure.counting.eager_mode import eager_mode
 from pytest_flopbudget.measure.counting.flop_count import FlopCount
@@ -58,7 +58,7 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
     return on_first_backend(
         attempt,
         on_meta=profiled.is_on_meta,
-        final=(FormulaError,),
+        final=(FormulaError, GradientsNeededError),
         surroundings=Surroundings(profiled.layers.modules),
     )
 
