@@ -40,7 +40,8 @@ class SavedState:
     def _save(self, found: ObjectWalk) -> None:
         self.tensors = found.tensors
         self._containers = [(container, copy_of(container)) for container in found.containers]
-        self._holders = [pair for pair in self._containers if pair[1] and _holds_tensors(*pair)]
+        holders = [pair for pair in self._containers if id(pair[0]) in found.holders]
+        self._holders = [pair for pair in holders if _holds_tensors(*pair)]
         self._slots = [(value, slots_of(value)) for value in found.slotted]
         self._restorers = [f for f in map(restorer_of, found.others) if f is not None]
         self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]

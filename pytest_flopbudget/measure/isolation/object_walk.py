@@ -52,6 +52,7 @@ class ObjectWalk:
 
     def __init__(self, start: object) -> None:
         self.containers: list[Any] = []  # dicts, lists, sets and deques
+        self.holders: set[int] = set()  # those of them, by id, that hold more than plain values
         self.slotted: list[Any] = []  # objects with `__slots__`
         self.others: list[Any] = []  # perhaps with a state that has no name
         self._tensors: dict[int, torch.Tensor] = {}
@@ -77,7 +78,8 @@ class ObjectWalk:
             self.containers.append(value)
             if kind.__len__(value):  # most are empty: those for the hooks of a module
                 held = dict.values(value) if isinstance(value, dict) else kind.__iter__(value)
-                self._visit_later(held, depth + 1)
+                if self._visit_later(held, depth + 1):
+                    self.holders.add(id(value))
         elif isinstance(value, tuple | frozenset):
             self._visit_later(value, depth + 1)
         else:
@@ -102,10 +104,14 @@ class ObjectWalk:
                 self._seen[id(base)] = base
                 self._visit_later([v for v in vars(base).values() if isinstance(v, CONTAINERS)], 1)
 
-    def _visit_later(self, values: Iterable[Any], depth: int) -> None:
+    def _visit_later(self, values: Iterable[Any], depth: int) -> bool:
+        """Have values visited, and return whether there are any that may hold others."""
         new = [(value, depth) for value in values if type(value) not in ATOMS]
+        if not new:
+            return False
         new.reverse()
         self._waiting += new
+        return True
 
 
 def kind_of(container: Any) -> Any:
