@@ -6,6 +6,7 @@ from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
@@ -56,7 +57,7 @@ def measure(
         MeasureError: the model cannot be profiled.
         Exception: what the model itself raises.
     """
-    _check(model)
+    _check(model, settings)
     with ONE_AT_A_TIME:
         return _measure(model, args, kwargs, settings, goal, progress)
 
@@ -93,11 +94,16 @@ def _measure_call(
     return build_profile(profiled, settings, count, device_run)
 
 
-def _check(model: object) -> None:
+def _check(model: object, settings: MeasureSettings) -> None:
     if not isinstance(model, nn.Module):
         raise MeasureError(
             f"expected a `torch.nn.Module` as the model, found `{type(model).__name__}`",
             "the model comes first, then its arguments",
+        )
+    if settings.mode == "training" and torch.is_inference_mode_enabled():
+        raise MeasureError(
+            "training mode needs gradients, found `torch.inference_mode()`, which records none",
+            "call it outside of `torch.inference_mode()`; `torch.no_grad()` is no obstacle",
         )
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
+from pytest_flopbudget.errors import MeasureError
 
 pytestmark = pytest.mark.usefixtures("brief_timing")
 
@@ -50,3 +51,11 @@ def test_what_has_no_gradient_at_all_says_so(mode: Literal["inference", "trainin
 
     with pytest.raises(RuntimeError, match="does not require grad"):
         profile_model(Constant(), torch.ones(2), mode=mode)
+
+
+def test_training_in_inference_mode_says_where_to_call_it() -> None:
+    model, rows = nn.Linear(4, 4), torch.ones(1, 4)
+    with torch.inference_mode(), pytest.raises(MeasureError, match="outside of"):
+        profile_model(model, rows, mode="training")
+    with torch.no_grad():
+        assert profile_model(model, rows, mode="training").flops == 64
