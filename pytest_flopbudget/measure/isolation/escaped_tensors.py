@@ -33,6 +33,7 @@ MOST_LEVELS = 12  # of what forward made, between a tensor and who keeps it
 NEAR = 3  # steps from the class of a layer to what its functions name
 LIBRARIES = frozenset({"torch", "numpy", "builtins"})  # which keep nothing for a model
 CELL = "cell_contents"
+OWN = __name__.partition(".")[0]
 
 
 class Surroundings:
@@ -87,8 +88,8 @@ class Surroundings:
                     self._save(cell, {CELL: cell.cell_contents})
                     near.append(cell.cell_contents)
         elif isinstance(value, dict):
-            self._save(value, value)
-            near = [*value.values()]
+            self._save(value, dict(dict.items(value)))  # past what its class makes of that
+            near = [*dict.values(value)]
         elif hasattr(value, "__dict__"):
             self._save(value if isinstance(value, type) else vars(value), vars(value))
             near = [*vars(value).values()]
@@ -115,6 +116,8 @@ class Surroundings:
                 if id(holder) in seen or isinstance(holder, FrameType) or _is_one(holder, own):
                     continue
                 seen.add(id(holder))
+                if _library(holder) == OWN:  # what a formula gets, and may keep
+                    continue
                 if id(holder) in made and not _keeps_by_name(holder):
                     level.append(holder)
                 else:
