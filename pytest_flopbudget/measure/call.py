@@ -13,10 +13,11 @@ from torch import nn
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.input_descriptions import description
 from pytest_flopbudget.measure.isolation.interrupts import interruptible
+from pytest_flopbudget.measure.isolation.iterators import Substitution, replayed
 from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.isolation.object_walk import ObjectWalk
 from pytest_flopbudget.measure.isolation.placement import TensorCopies
-from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves, tree_map_only
+from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -59,11 +60,12 @@ class ModelCall:
             kwargs = dict(example)
         elif example is not None:
             args = _positional(example)
+        args, kwargs = replayed((args, kwargs))
         return cls(args, kwargs, training)
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> ModelCall:
-        """Return the call with `function(tensor)` for each tensor in the containers."""
-        args, kwargs = tree_map_only(torch.Tensor, function, (self.args, self.kwargs))
+        """Return the call with `function(tensor)` for each tensor in containers and iterators."""
+        args, kwargs = Substitution(function).within((self.args, self.kwargs))
         return replace(self, args=args, kwargs=kwargs)
 
     @contextmanager

@@ -63,6 +63,11 @@ class ProfiledCall:
         """Whether the model calls its layers one by one: not if it is compiled as a whole."""
         return not is_compiled(self.model)
 
+    def fresh(self) -> ModelCall:
+        """Return the call for another run, with new containers and what iterators gave at first."""
+        self.state.renew_iterators()
+        return self.call.fresh()
+
 
 @contextmanager
 def profiled_call(model: nn.Module, call: ModelCall) -> Iterator[ProfiledCall]:

@@ -8,6 +8,7 @@ values to count the model, on another device to time it.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import torch
 from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
 from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
 from pytest_flopbudget.measure.isolation.held_state import restorer_of
+from pytest_flopbudget.measure.isolation.iterators import Replay, Substitution, is_iterator
 from pytest_flopbudget.measure.isolation.object_walk import (
     ObjectWalk,
     copy_of,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    Holder = tuple[Any, Any]  # a container, and what it held
+
 
 class SavedState:
     """The contents of all containers of a model, or of the arguments of a call, and its tensors."""
@@ -41,19 +45,23 @@ class SavedState:
         self.tensors = found.tensors
         self._containers = [(container, copy_of(container)) for container in found.containers]
         holders = [pair for pair in self._containers if id(pair[0]) in found.holders]
-        self._holders = [pair for pair in holders if _holds_tensors(*pair)]
+        self._tensor_holders = _holding(_may_hold_tensors, holders)
+        self._iterator_holders = _holding(_may_hold_iterators, holders) if found.iterators else []
+        self._replays: dict[int, Replay] = {}  # of iterators that cannot be copied, by their ids
+        self._substitution = partial(Substitution, replays=self._replays)
         self._slots = [(value, slots_of(value)) for value in found.slotted]
         self._restorers = [f for f in map(restorer_of, found.others) if f is not None]
         self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]
 
     def substitute(self, substitute_of: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Put another tensor in the place of each one, wherever the model holds it."""
-        for container, saved in self._holders:
-            if isinstance(container, dict):
-                held = ((key, value) for key, value in saved.items() if _may_hold_tensors(value))
-                _add(container, {key: _substituted(value, substitute_of) for key, value in held})
-            else:
-                _refill(container, [_substituted(value, substitute_of) for value in saved])
+        self._substitution = partial(Substitution, substitute_of, self._replays)
+        _put(self._tensor_holders, _may_hold_tensors, self._substitution().of)
+        self.renew_iterators()
+
+    def renew_iterators(self) -> None:
+        """Have what draws from an iterator begin where it stood when it was saved."""
+        _put(self._iterator_holders, _may_hold_iterators, self._substitution().of)
 
     def clear_gradients(self) -> None:
         """Set gradients aside, so that a backward call adds nothing to them."""
@@ -67,6 +75,8 @@ class SavedState:
             kind = kind_of(container)
             if (saved or kind.__len__(container)) and not _is_same(kind, container, saved):
                 _refill(container, saved)
+        if any(replay.drawn for replay in self._replays.values()):
+            _put(self._iterator_holders, _may_hold_iterators, self._unspent)
         for restore in self._restorers:
             restore()
         for owner, slots in self._slots:
@@ -74,6 +84,9 @@ class SavedState:
                 if getattr(owner, name, None) is not value:
                     object.__setattr__(owner, name, value)  # also of a frozen record
         self._restore_leaves()
+
+    def _unspent(self, value: Any) -> Any:
+        return self._replays[id(value)].unspent() if id(value) in self._replays else value
 
     def _restore_leaves(self) -> None:
         for tensor, requires_grad, gradient in self._leaves:
@@ -114,22 +127,40 @@ def _add(container: Any, values: Any) -> None:
         kind.extend(container, values)
 
 
-def _holds_tensors(container: Any, saved: Any) -> bool:
-    """Return whether tensors of a container can be substituted; other containers stay untouched."""
-    values = saved.values() if isinstance(container, dict) else saved
-    return not isinstance(container, set) and any(map(_may_hold_tensors, values))
+def _holding(may_hold: Callable[[Any], bool], holders: list[Holder]) -> list[Holder]:
+    """Return the containers of which something can be substituted; a set stays untouched."""
+    return [
+        (container, saved)
+        for container, saved in holders
+        if not isinstance(container, set)
+        and any(map(may_hold, saved.values() if isinstance(container, dict) else saved))
+    ]
 
 
 def _may_hold_tensors(value: Any) -> bool:
     return isinstance(value, torch.Tensor | tuple)
 
 
-def _substituted(value: Any, substitute_of: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
-        return substitute_of(value)
+def _may_hold_iterators(value: Any) -> bool:
+    return isinstance(value, tuple) or is_iterator(value)
+
+
+def _put(
+    holders: list[Holder], may_hold: Callable[[Any], bool], substitute_of: Callable[[Any], Any]
+) -> None:
+    """Put what takes their place into the containers that hold something."""
+    for container, saved in holders:
+        if isinstance(container, dict):
+            held = ((key, value) for key, value in saved.items() if may_hold(value))
+            _add(container, {key: _substituted(value, substitute_of) for key, value in held})
+        else:
+            _refill(container, [_substituted(value, substitute_of) for value in saved])
+
+
+def _substituted(value: Any, substitute_of: Callable[[Any], Any]) -> Any:
     if type(value) is tuple:
         return tuple(_substituted(item, substitute_of) for item in value)
-    return value
+    return substitute_of(value)
 
 
 def _is_same(kind: Any, container: Any, saved: Any) -> bool:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from pytest_flopbudget.measure.isolation.iterators import is_iterator
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -54,6 +56,7 @@ class ObjectWalk:
         self.containers: list[Any] = []  # dicts, lists, sets and deques
         self.holders: set[int] = set()  # those of them, by id, that hold more than plain values
         self.slotted: list[Any] = []  # objects with `__slots__`
+        self.iterators: list[Any] = []
         self.others: list[Any] = []  # perhaps with a state that has no name
         self._tensors: dict[int, torch.Tensor] = {}
         self._seen: dict[int, Any] = {}  # by id, held so that ids stay theirs
@@ -88,6 +91,9 @@ class ObjectWalk:
     def _visit_object(self, value: Any, depth: int) -> None:
         is_module = isinstance(value, nn.Module)
         if not is_module:
+            if is_iterator(value):
+                self.iterators.append(value)
+                return
             self.others.append(value)
         if slots := slots_of(value):
             self.slotted.append(value)

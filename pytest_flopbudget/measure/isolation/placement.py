@@ -55,11 +55,13 @@ def placed_on(state: SavedState, device: torch.device) -> Iterator[dict[int, tor
     """
     elsewhere = [tensor for tensor in state.tensors if not _is_on(tensor, device)]
     copies = TensorCopies(elsewhere)
-    placed = {id(tensor): tensor for tensor in state.tensors}
-    placed |= {id(tensor): copies.of(tensor, device) for tensor in elsewhere}
-    state.substitute(lambda tensor: placed[id(tensor)])
+
+    def placed(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if _is_on(tensor, device) else copies.of(tensor, device)
+
+    state.substitute(placed)
     try:
-        yield placed
+        yield {id(tensor): placed(tensor) for tensor in state.tensors}
     finally:
         state.restore()
 

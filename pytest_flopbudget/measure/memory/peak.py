@@ -39,7 +39,8 @@ def measure_peak(profiled: ProfiledCall, meter: MemoryMeter) -> Memory:
     peaks = _Peaks(len(layers), meter)
 
     def run() -> None:
-        call.fresh().run(model)
+        objects.renew_iterators()
+        profiled.fresh().run(model)
 
     with garbage_collection_off():
         run()

@@ -44,8 +44,8 @@ class Stopwatch:
     def __init__(
         self, profiled: ProfiledCall, clock: Clock, *, limit_s: float, threads: int = 1
     ) -> None:
+        self._profiled = profiled
         self._model = profiled.model
-        self._call = profiled.call
         self._before_a_round = [profiled.call.saved_objects()]
         self._clock = clock
         self._threads = threads
@@ -69,7 +69,8 @@ class Stopwatch:
         """
         for state in self._before_a_round:
             state.restore()
-        call, clock = self._call.fresh(), self._clock
+            state.renew_iterators()
+        call, clock = self._profiled.fresh(), self._clock
         with layer_timer.intercepting():
             waited = self._waited_ns()
             start = clock.mark()

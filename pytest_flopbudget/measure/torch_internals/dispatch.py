@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,7 @@ __all__ = [
     "qualified_name",
     "run_on_cpu",
     "schema_of",
+    "without_dispatch_modes",
 ]
 
 BY_OTHER_OPERATORS = torch._C.DispatchKey.CompositeExplicitAutograd
@@ -47,6 +48,9 @@ has_kernel_for = torch._C._dispatch_has_kernel_for_dispatch_key
 
 # How many dispatch modes see the operators of this thread: each thread has its own.
 number_of_dispatch_modes = torch._C._len_torch_dispatch_stack
+
+# A context in which no dispatch mode sees operators, be it ours or that of fake tensors.
+without_dispatch_modes = _disable_current_modes
 
 
 class DispatchMode(TorchDispatchMode):
