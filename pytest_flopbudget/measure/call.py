@@ -60,8 +60,8 @@ class ModelCall:
             kwargs = dict(example)
         elif example is not None:
             args = _positional(example)
-        args, kwargs = replayed((args, kwargs))
-        return cls(args, kwargs, training)
+        args, named = replayed((args, kwargs))
+        return cls(args, named, training)
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> ModelCall:
         """Return the call with `function(tensor)` for each tensor in containers and iterators."""

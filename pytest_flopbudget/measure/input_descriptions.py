@@ -22,7 +22,8 @@ def description(value: Any) -> str:
     if is_dataclass(value) and not isinstance(value, type):
         held = {field.name: getattr(value, field.name) for field in fields(value)}
         return f"{type(value).__name__}({_of_named(held, '=')})"
-    return value.__class__.__name__  # also of what stands in for a generator
+    kind: type = value.__class__  # also of what stands in for a generator
+    return kind.__name__
 
 
 def _of_named(values: Mapping[Any, Any], sign: str) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
+from pytest_flopbudget.measure.isolation.global_flags import garbage_collection_off
 from pytest_flopbudget.measure.torch_internals.fake_tensors import is_fake
 
 if TYPE_CHECKING:

@@ -1,7 +1,11 @@
-"""The global flags of torch that a forward may set: read before a measurement, restored after."""
+"""The global flags of torch that a forward may set: read before a measurement, restored after.
+
+And that of Python by which garbage is collected, at moments of its own.
+"""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -114,3 +118,15 @@ def _deterministic() -> tuple[bool, bool]:
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
+
+
+@contextmanager
+def garbage_collection_off() -> Iterator[None]:
+    """Keep the garbage collector from running inside of the context."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

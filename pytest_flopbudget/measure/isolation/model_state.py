@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
-from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
+from pytest_flopbudget.measure.isolation.global_flags import (
+    garbage_collection_off,
+    global_flags_restored,
+)
 from pytest_flopbudget.measure.isolation.held_state import restorer_of
 from pytest_flopbudget.measure.isolation.iterators import Replay, Substitution, is_iterator
 from pytest_flopbudget.measure.isolation.object_walk import (

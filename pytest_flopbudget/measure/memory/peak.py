@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.call_interception import intercepted_calls
-from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
+from pytest_flopbudget.measure.isolation.global_flags import garbage_collection_off
 from pytest_flopbudget.measure.layers import ROOT
 
 if TYPE_CHECKING:

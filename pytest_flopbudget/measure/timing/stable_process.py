@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
+from pytest_flopbudget.measure.isolation.global_flags import garbage_collection_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

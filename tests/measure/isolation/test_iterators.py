@@ -52,7 +52,7 @@ ITERATORS: dict[str, tuple[Callable[[], Any], int]] = {
     "dict": (lambda: iter(dict(enumerate(ROWS)).items()), 3),
     "enumerate": (lambda: enumerate(ROWS), 3),
     "zip": (lambda: zip(ROWS, ROWS, strict=True), 6),
-    "pairs": (lambda: (lambda rows: zip(rows, rows, strict=False))(iter(ROWS[:2])), 2),
+    "pairs": (lambda: zip(*[iter(ROWS[:2])] * 2, strict=False), 2),
     "map": (lambda: map(torch.relu, ROWS), 3),
     "filter": (lambda: filter(torch.is_tensor, ROWS), 3),
     "cycle": (lambda: islice(cycle(ROWS), 7), 7),

@@ -12,7 +12,7 @@ from pytest_flopbudget.measure.counting.backends.known_values import SMALL, Know
 from pytest_flopbudget.measure.counting.external_tensors import UnreadableTensors
 from pytest_flopbudget.measure.counting.meta_kernels.cache import MetaKernelCache
 from pytest_flopbudget.measure.hardware.devices import CPU, META
-from pytest_flopbudget.measure.isolation.garbage_collection import garbage_collection_off
+from pytest_flopbudget.measure.isolation.global_flags import garbage_collection_off
 from pytest_flopbudget.measure.isolation.tensor_substitutes import TensorSubstitutes
 from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.torch_internals.pytree import tree_map_only
