@@ -25,6 +25,7 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     qualified_name,
     run_on_cpu,
     schema_of,
+    without_dispatch_modes,
 )
 
 aten = torch.ops.aten
@@ -166,3 +167,8 @@ def test_the_kernel_of_the_cpu_shows_its_operators_to_a_mode() -> None:
         run_on_cpu(attention, (*args[0], *args[1:]), {"need_weights": False})
     assert "aten::bmm" in mode.names
     assert "aten::_native_multi_head_attention" not in mode.names
+
+
+def test_no_mode_sees_what_runs_without_them() -> None:
+    with DispatchMode(), without_dispatch_modes():
+        assert number_of_dispatch_modes() == 0

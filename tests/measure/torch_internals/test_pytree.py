@@ -6,7 +6,11 @@ from collections import namedtuple
 
 import torch
 
-from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves, tree_map_only
+from pytest_flopbudget.measure.torch_internals.pytree import (
+    tree_leaves,
+    tree_map,
+    tree_map_only,
+)
 
 Pair = namedtuple("Pair", "a b")
 
@@ -20,3 +24,7 @@ def test_only_leaves_of_the_type_are_replaced_and_containers_are_new() -> None:
     made = tree_map_only(torch.Tensor, lambda tensor: tensor.numel(), given)
     assert made == {"rows": [2, 1], "pair": Pair(2, "b")}
     assert made["rows"] is not given["rows"]
+
+
+def test_a_function_of_every_leaf() -> None:
+    assert tree_map(str, [1, (2, {"three": None})]) == ["1", ("2", {"three": "None"})]
