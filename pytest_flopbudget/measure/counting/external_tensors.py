@@ -26,10 +26,12 @@ class ExternalTensors(TorchFunctionMode):
     """Knows the memory that was there before a call, and that of torch.
 
     What comes from outside lies in memory that torch did not allocate and so cannot resize, as
-    that of a numpy array; the copies of it are made by operators.
+    that of a numpy array; the copies of it are made by operators. As long as no floating-point
+    values left, booleans and integers from there are no result of them, but a mask or indices.
     """
 
     values_left = False  # whether values were handed out to code outside of PyTorch
+    floats_left = False  # whether some of them were no booleans or integers
 
     def __init__(self, known: Iterable[torch.Tensor], note: Note) -> None:
         super().__init__()
@@ -41,7 +43,8 @@ class ExternalTensors(TorchFunctionMode):
         for tensor in tensors:
             if tensor.layout is torch.strided and self._is_external(tensor):
                 self._known.add(storage_of(tensor))
-                self._note(ARRAY, tensor)
+                if self.floats_left or _has_floats(tensor):
+                    self._note(ARRAY, tensor)
 
     def _is_external(self, tensor: torch.Tensor) -> bool:
         return not tensor.untyped_storage().resizable() and storage_of(tensor) not in self._known
@@ -63,6 +66,7 @@ class UnreadableTensors(ExternalTensors):
         del types
         if func not in LEAVING:
             return func(*args, **(kwargs or {}))
+        self.floats_left = self.floats_left or _has_floats(args[0])
         try:
             return func(*args, **(kwargs or {}))
         except Exception as error:
@@ -102,6 +106,7 @@ class ReadableTensors(ExternalTensors):
 
     def _note_leaving(self, func: Any, tensor: torch.Tensor) -> None:
         self.values_left = True
+        self.floats_left = self.floats_left or _has_floats(tensor)
         if func in SHARING:
             storage = storage_of(tensor)
             self._known.add(storage)  # torch does not resize what it shares either
@@ -124,6 +129,10 @@ class ReadableTensors(ExternalTensors):
             self._shared[storage] = shared
             return False
         return True
+
+
+def _has_floats(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pytest_flopbudget import profile_model, register_flop_formula
 from pytest_flopbudget.errors import MeasureError, SettingsError
 from pytest_flopbudget.measure.counting.formulas import registry
-from tests.measure.helpers import Fn, x
+from tests.measure.helpers import Fn, flops_of, x
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -375,4 +375,22 @@ def test_an_array_in_backward_is_booked_on_the_layer_that_it_is_the_gradient_of(
     profile = profile_model(model, x(4, 8), mode="training")
     assert [(found.operator, found.path) for found in profile.uncounted] == [
         ("outside::array", "1")
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.int64])
+def test_a_mask_made_by_numpy_is_no_result_of_the_model(dtype: Any) -> None:
+    def masked(self: Any, rows: Tensor) -> Tensor:
+        return self.layer(rows) * torch.from_numpy(np.ones((4, 1), dtype=dtype))
+
+    assert flops_of(Fn(masked, layer=nn.Linear(8, 8)), x(4, 8)) == 2 * 4 * 8 * 8
+
+
+def test_booleans_that_numpy_computed_from_values_of_the_model() -> None:
+    def compared(rows: Tensor) -> Tensor:
+        array = rows.numpy()
+        return rows * torch.from_numpy(array @ array > 0)
+
+    assert [op.operator for op in profile_model(Fn(compared), x(4, 4)).uncounted] == [
+        "outside::array"
     ]
