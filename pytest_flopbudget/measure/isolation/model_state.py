@@ -79,6 +79,7 @@ class SavedState:
                 _refill(container, saved)
         if any(replay.drawn for replay in self._replays.values()):
             _put(self._iterator_holders, _may_hold_iterators, self._unspent)
+        self._substitution = partial(Substitution, replays=self._replays)  # and no tensors of it
         for restore in self._restorers:
             restore()
         for owner, slots in self._slots:
