@@ -15,7 +15,10 @@ from pytest_flopbudget.measure.counting.formulas import (
 )
 from pytest_flopbudget.measure.counting.free_operators import is_free
 from pytest_flopbudget.measure.operators import OperatorMode, tensors
-from pytest_flopbudget.measure.torch_internals.dispatch import eager_kernel
+from pytest_flopbudget.measure.torch_internals.dispatch import (
+    eager_kernel,
+    functions_as_they_are,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +54,8 @@ class FlopCounterMode(OperatorMode):
             output = self._run.backend.run(operator, args, kwargs, given)
             formula = formula_of(operator.func)
             if formula is not None:
-                self._count(operator.name, formula, given, (args, kwargs, output))
+                with functions_as_they_are():
+                    self._count(operator.name, formula, given, (args, kwargs, output))
             elif not is_free(operator.func):
                 self._run.note_uncounted(operator.name, given)
         except Exception as error:

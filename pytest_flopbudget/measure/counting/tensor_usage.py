@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
+from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,8 +61,9 @@ class TensorUsage:
 
     def check_origin(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note those tensors that come from outside of PyTorch."""
-        if real := [tensor for tensor in tensors if self._backend.is_real(tensor)]:
-            self.external.check(real)
+        with functions_as_they_are():
+            if real := [tensor for tensor in tensors if self._backend.is_real(tensor)]:
+                self.external.check(real)
 
     def note_values_read(self) -> None:
         """Note that values decide about what runs; where tensors have none, constants do."""

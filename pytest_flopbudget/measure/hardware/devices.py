@@ -55,6 +55,11 @@ def requested(name: str | None, tensors: Iterable[torch.Tensor]) -> torch.device
     return torch.device(name)
 
 
+def is_named(device: torch.device, name: torch.device) -> bool:
+    """Return whether a name, which may lack the index, is that of a device."""
+    return device.type == name.type and name.index in (None, device.index)
+
+
 def is_present(device: torch.device) -> bool:
     """Return whether this machine has a device."""
     if device.type in ("cpu", "meta"):

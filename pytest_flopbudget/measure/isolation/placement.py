@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from pytest_flopbudget.measure.hardware.devices import is_named
 from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
 from pytest_flopbudget.measure.isolation.tensor_substitutes import TensorSubstitutes
 
@@ -53,21 +54,17 @@ def placed_on(state: SavedState, device: torch.device) -> Iterator[dict[int, tor
 
     Yields what takes the place of each of its tensors, by their ids.
     """
-    elsewhere = [tensor for tensor in state.tensors if not _is_on(tensor, device)]
+    elsewhere = [tensor for tensor in state.tensors if not is_named(tensor.device, device)]
     copies = TensorCopies(elsewhere)
 
     def placed(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor if _is_on(tensor, device) else copies.of(tensor, device)
+        return tensor if is_named(tensor.device, device) else copies.of(tensor, device)
 
     state.substitute(placed)
     try:
         yield {id(tensor): placed(tensor) for tensor in state.tensors}
     finally:
         state.restore()
-
-
-def _is_on(tensor: torch.Tensor, device: torch.device) -> bool:
-    return tensor.device.type == device.type and device.index in (None, tensor.device.index)
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:

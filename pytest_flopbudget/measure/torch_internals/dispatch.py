@@ -20,6 +20,7 @@ __all__ = [
     "dispatch_keys",
     "dispatches_itself",
     "eager_kernel",
+    "functions_as_they_are",
     "has_kernel",
     "has_kernel_for",
     "number_of_dispatch_modes",
@@ -51,6 +52,9 @@ number_of_dispatch_modes = torch._C._len_torch_dispatch_stack
 
 # A context in which no dispatch mode sees operators, be it ours or that of fake tensors.
 without_dispatch_modes = _disable_current_modes
+
+# The context in which no `TorchFunctionMode` sees the functions of torch, and what they read.
+functions_as_they_are = torch._C.DisableTorchFunction
 
 
 class DispatchMode(TorchDispatchMode):
