@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.profiled_call import ProfiledCall
 
 THREAD = "outside::thread"  # in the place of the operators that a thread of the model's own ran
-SEED = 0  # of the counting run, so that a random choice in forward is the same everywhere
 
 
 class OutsideError(MeasureError):
@@ -90,7 +89,7 @@ class CountingRun:
         state, training = profiled.state, profiled.call.training
         external = backend.external_tensors(state.tensors, self._note_external, self.note_failure)
         usage = TensorUsage.before(profiled, backend, external)
-        seed(SEED)
+        seed()
         try:
             state.clear_gradients()
             state.substitute(backend.substitute)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.isolation.model_state import SavedState
+from pytest_flopbudget.measure.isolation.random_state import seed
 from pytest_flopbudget.measure.timing.noise import waited_ns
 from pytest_flopbudget.measure.timing.sampling import Round
 
@@ -65,11 +66,13 @@ class Stopwatch:
         """Time one call, and its layers if a layer timer is given.
 
         Each round finds its arguments as the first round found them, and the model as the first
-        round left it: what that one cached stays, but a cache cannot grow with the rounds.
+        round left it: what that one cached stays, but a cache cannot grow with the rounds. Each one
+        draws the same random numbers.
         """
         for state in self._before_a_round:
             state.restore()
             state.renew_iterators()
+        seed()
         call, clock = self._profiled.fresh(), self._clock
         with layer_timer.intercepting():
             waited = self._waited_ns()

@@ -48,6 +48,20 @@ def test_a_model_that_drops_layers_by_chance_costs_the_same_each_time(
     assert flops % 128 == 0
 
 
+@pytest.mark.parametrize("metric", ["latency", "memory"])
+@pytest.mark.parametrize("draw", DRAWS, ids=["python", "numpy", "torch"])
+def test_each_run_on_a_device_draws_the_same(draw: Callable[[], float], metric: str) -> None:
+    drawn = []
+
+    def forward(rows: Tensor) -> Tensor:
+        drawn.append(draw())
+        return rows * 2
+
+    profile_model(Fn(forward), torch.zeros(2, 2), metrics=[metric])
+    assert len(drawn) > 1
+    assert len(set(drawn)) == 1
+
+
 @pytest.mark.parametrize("installed", [True, False])
 def test_an_einsum_goes_from_left_to_right(
     installed: bool, monkeypatch: pytest.MonkeyPatch
