@@ -87,7 +87,8 @@ def _measure_call(
     progress: Callable[[str], None],
 ) -> ModelProfile:
     model = initialized(model, call)
-    with profiled_call(model, call) as profiled, layer_note_on_error(profiled.layers):
+    seed = settings.seed
+    with profiled_call(model, call, seed=seed) as profiled, layer_note_on_error(profiled.layers):
         count = _count(profiled, settings, progress)
         written = () if count is None else count.written
         device_run = run_on_device(profiled, settings, goal, progress, written)

@@ -10,6 +10,7 @@ from torch import nn
 
 from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
+from pytest_flopbudget.measure.isolation.random_state import seed_generators
 from pytest_flopbudget.measure.layers import ROOT, Layers, is_compiled, uncompiled
 from pytest_flopbudget.measure.torch_internals.modules import has_own_train
 
@@ -27,6 +28,7 @@ class ProfiledCall:
     layers: Layers  # of the module that it was compiled from
     state: SavedState
     call: ModelCall
+    seed: int = 0  # of each run, so that a random choice in forward is the same everywhere
 
     @property
     def module(self) -> nn.Module:
@@ -64,13 +66,17 @@ class ProfiledCall:
         return not is_compiled(self.model)
 
     def fresh(self) -> ModelCall:
-        """Return the call for another run, with new containers and what iterators gave at first."""
+        """Return the call for another run.
+
+        It has new containers, what iterators gave at first, and the same random numbers.
+        """
         self.state.renew_iterators()
+        seed_generators(self.seed)
         return self.call.fresh()
 
 
 @contextmanager
-def profiled_call(model: nn.Module, call: ModelCall) -> Iterator[ProfiledCall]:
+def profiled_call(model: nn.Module, call: ModelCall, *, seed: int = 0) -> Iterator[ProfiledCall]:
     """Yield the record of a call; the model and torch's global state are restored at the end."""
     with restored_after(model) as state:
-        yield ProfiledCall(model, Layers(uncompiled(model)), state, call)
+        yield ProfiledCall(model, Layers(uncompiled(model)), state, call, seed)

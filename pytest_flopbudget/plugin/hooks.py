@@ -58,10 +58,13 @@ def pytest_configure(config: pytest.Config) -> None:
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
     if active:
+        from pytest_flopbudget.plugin.runtest.seeding import Seeding
         from pytest_flopbudget.plugin.session import register
 
         config.stash[SETTINGS] = settings
         register(config, settings)
+        if settings.seed is not None:
+            config.pluginmanager.register(Seeding(settings.seed), "flopbudget-seeding")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -142,8 +145,8 @@ def pytest_runtest_makereport(
     fixture = item.stash.get(FIXTURE, None)
     if fixture is None:
         return (yield)
+    from pytest_flopbudget.plugin.runtest.tracebacks import hide_own_frames
     from pytest_flopbudget.plugin.session import attach
-    from pytest_flopbudget.plugin.tracebacks import hide_own_frames
 
     if not item.config.getoption("fulltrace", default=False):
         hide_own_frames(call)

@@ -98,6 +98,14 @@ OPTIONS = (
         is_list=True,
         on_command_line=False,
     ),
+    Option(
+        "seed",
+        "N",
+        "of the random numbers in tests that use the fixture, and in what is measured: 0 to "
+        "4294967295, or none to leave those of the tests alone",
+        "0",
+        on_command_line=False,
+    ),
     Option("table", "WHICH", "per-layer tables in the terminal: failed, all, none", "failed"),
     Option("depth", "N", "depth of the layers shown", "2"),
     Option(

@@ -26,6 +26,7 @@ PARSERS: dict[str, parsers.Parser] = {
     "tolerance": parsers.tolerance,
     "fail_on": parsers.choices(*parsers.FAIL_ON),
     "ignore_ops": parsers.operators,
+    "seed": parsers.seed,
     "table": parsers.choice(*parsers.TABLES),
     "depth": parsers.whole_number(0),
     "github": parsers.choice(*parsers.GITHUB),
@@ -44,6 +45,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
     value = {name: value for name, (value, _) in found.items() if value is not None}
     tolerance = value.pop("tolerance")
     directory = config.rootpath / value.pop("dir")
+    seed = value.pop("seed", None)
     table, depth, github = (value.pop(name) for name in ("table", "depth", "github"))
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     if config.getoption("flop_budget_trim") and not config.getoption("update_budgets"):
@@ -54,7 +56,8 @@ def read_settings(config: pytest.Config) -> RunSettings:
         root=config.rootpath,
         directory=directory,
         shown_directory=Path(os.path.relpath(directory, config.rootpath)).as_posix(),
-        budget_settings=BudgetSettings(**value).with_tolerance(tolerance),
+        budget_settings=BudgetSettings(**value, seed=seed or 0).with_tolerance(tolerance),
+        seed=seed,
         pinned=tuple(sorted(typed & {"metrics", "engine"})),
         update_options=tuple(
             f"{option.flag}={option.typed(config)}"
@@ -108,13 +111,14 @@ def _files(config: pytest.Config) -> dict[str, Path]:
 def _read(config: pytest.Config, option: Option) -> tuple[Any, bool]:
     """Return the value of an option, `None` if it has none, and whether it was typed."""
     parse = PARSERS[option.name]
-    ini = _parsed(parse, f"`{option.ini}` in {config.inipath}", option.written(config))
-    typed = _parsed(parse, f"`{option.flag}`", option.typed(config))
-    if isinstance(ini, dict) and isinstance(typed, dict):
-        return {**ini, **typed}, True
+    written, typed = option.written(config), option.typed(config)
+    ini = _parsed(parse, f"`{option.ini}` in {config.inipath}", written)
+    command_line = _parsed(parse, f"`{option.flag}`", typed)
+    if isinstance(ini, dict) and isinstance(command_line, dict):
+        return {**ini, **command_line}, True
     if typed is not None:
-        return typed, True
-    if ini is not None:
+        return command_line, True
+    if written is not None:
         return ini, False
     return (parse(option.default) if option.default else None), False
 

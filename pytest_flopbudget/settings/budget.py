@@ -26,6 +26,7 @@ class BudgetSettings:
     device: str | None = MeasureSettings.device
     threads: int = MeasureSettings.threads
     time_limit: float = MeasureSettings.time_limit
+    seed: int = MeasureSettings.seed
     tolerance: dict[str, Fraction] = field(
         default_factory=lambda: {key: Fraction(m.tolerance) for key, m in METRICS.items()}
     )

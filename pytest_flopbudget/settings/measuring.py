@@ -19,6 +19,7 @@ class MeasureSettings:
     device: str | None = None  # where to run it for real; where the model is, if there is none
     threads: int = 1  # intra-op, while timing on the CPU
     time_limit: float = 10.0  # seconds
+    seed: int = 0  # of the random numbers that each run of the model draws
 
 
 @dataclass(frozen=True, kw_only=True)

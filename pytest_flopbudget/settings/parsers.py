@@ -24,6 +24,7 @@ FAIL_ON = ("improved", "stale", "not_compared", "inconclusive")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "npu", "privateuseone")
 
 MAX_SECONDS = 10**6
+MAX_SEED = 2**32 - 1  # numpy's
 
 Parser = Callable[[Any], Any]
 
@@ -109,6 +110,19 @@ def whole_number(minimum: int) -> Parser:
         return value
 
     return parse
+
+
+def seed(value: object) -> int | None:
+    """Parse a seed of random generators, from 0 to `MAX_SEED`, or `none`."""
+    if value == "none":
+        return None
+    try:
+        number: int = whole_number(0)(value)
+    except ValueError:
+        number = MAX_SEED + 1
+    if number > MAX_SEED:
+        raise ValueError(f"expected a whole number from 0 to {MAX_SEED} or `none`, found `{value}`")
+    return number
 
 
 def seconds(value: object) -> float:

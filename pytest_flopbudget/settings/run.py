@@ -18,6 +18,7 @@ class RunSettings:
     directory: Path  # absolute
     shown_directory: str  # relative to the rootdir where it lies in there
     budget_settings: BudgetSettings  # before any marker
+    seed: int | None  # of the random numbers in tests; `None` leaves their generators alone
     pinned: tuple[str, ...]  # marker arguments that the command line overrides
     update_options: tuple[str, ...]  # of the command line, that an update needs as well
     adds_entry: bool  # the command line names a metric that each environment has an entry of

@@ -13,7 +13,7 @@ from pytest_flopbudget.measure.counting.flop_counter import FlopCounterMode, For
 from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
 from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
 from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings
-from pytest_flopbudget.measure.isolation.random_state import seed
+from pytest_flopbudget.measure.isolation.random_state import seed_generators
 from pytest_flopbudget.measure.isolation.tensor_contents import (
     contents_restored,
     memory_restored,
@@ -89,7 +89,7 @@ class CountingRun:
         state, training = profiled.state, profiled.call.training
         external = backend.external_tensors(state.tensors, self._note_external, self.note_failure)
         usage = TensorUsage.before(profiled, backend, external)
-        seed()
+        seed_generators(profiled.seed)
         try:
             state.clear_gradients()
             state.substitute(backend.substitute)

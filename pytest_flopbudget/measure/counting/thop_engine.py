@@ -23,6 +23,7 @@ from pytest_flopbudget.measure.counting.backends.real import RealBackend
 from pytest_flopbudget.measure.counting.flop_count import FlopCount, UncountedOperator
 from pytest_flopbudget.measure.counting.module_tracker import ModuleCalls, ModuleTracker
 from pytest_flopbudget.measure.isolation.interrupts import deliver_interrupts
+from pytest_flopbudget.measure.isolation.random_state import seed_generators
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored
 from pytest_flopbudget.measure.layers import ROOT, Layers
 
@@ -111,6 +112,7 @@ def _count_in(backend: Backend, profiled: ProfiledCall, engine: str) -> FlopCoun
     custom = YOLOV5_RULES if engine == "yolov5" else {}
     rules = {**thop.register_hooks, **custom}
     tracker = ModuleTracker(layers)
+    seed_generators(profiled.seed)
     try:
         state.substitute(backend.substitute)
         set_mode(profiled.module, training=False)

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-SEED = 0  # of each run of a model, so that a random choice in forward is the same everywhere
-
-
 @contextmanager
 def random_state_restored() -> Iterator[None]:
     """Restore the state of all generators of random numbers that are in use."""
@@ -36,7 +33,7 @@ def random_state_restored() -> Iterator[None]:
             device.set_rng_state_all(device_states)
 
 
-def seed(number: int = SEED) -> None:
+def seed_generators(number: int) -> None:
     """Seed Python's generator, numpy's and torch's, on an accelerator only if it is in use.
 
     `torch.manual_seed` would start an accelerator. A generator that the model makes is its own.

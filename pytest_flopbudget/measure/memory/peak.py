@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.call_interception import intercepted_calls
 from pytest_flopbudget.measure.isolation.global_flags import garbage_collection_off
-from pytest_flopbudget.measure.isolation.random_state import seed
 from pytest_flopbudget.measure.layers import ROOT
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ def measure_peak(profiled: ProfiledCall, meter: MemoryMeter) -> Memory:
 
     def run() -> None:
         objects.renew_iterators()
-        seed()
         profiled.fresh().run(model)
 
     with garbage_collection_off():

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.isolation.model_state import SavedState
-from pytest_flopbudget.measure.isolation.random_state import seed
 from pytest_flopbudget.measure.timing.noise import waited_ns
 from pytest_flopbudget.measure.timing.sampling import Round
 
@@ -72,7 +71,6 @@ class Stopwatch:
         for state in self._before_a_round:
             state.restore()
             state.renew_iterators()
-        seed()
         call, clock = self._profiled.fresh(), self._clock
         with layer_timer.intercepting():
             waited = self._waited_ns()

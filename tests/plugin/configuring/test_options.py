@@ -23,7 +23,7 @@ OF_A_BUDGET = [BY_NAME[f.name] for f in fields(BudgetSettings) if f.name in BY_N
 @pytest.mark.parametrize("option", OF_A_BUDGET, ids=lambda option: option.name)
 def test_the_default_in_the_help_is_that_of_a_budget(option: Option) -> None:
     applies = getattr(BudgetSettings(), option.name)
-    assert (PARSERS[option.name](option.default) if option.default else None) == (applies or None)
+    assert PARSERS[option.name](option.default) == applies if option.default else not applies
 
 
 def test_every_option_has_a_parser() -> None:
