@@ -311,6 +311,7 @@ def baselines(draw: st.DrawFn) -> Baseline:
         total={cost: sum(layer.costs[cost] for layer in own.values()) for cost in costs},
         own=own,
         ignored=tuple(draw(st.lists(texts(), max_size=3))),
+        data_dependent=draw(st.booleans()),
         environments=draw(st.dictionaries(texts(), entries(), max_size=2)),
     )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.metrics import Figure
 
 REQUIRED = ("format", "test", "model", "inputs", "mode", "engine", "total", "own")
-OPTIONAL = ("thop", "ignored", "latency")
+OPTIONAL = ("thop", "data_dependent", "ignored", "latency")
 
 
 def read(file: Path, shown: str) -> Baseline | None:
@@ -93,6 +93,7 @@ def parse(text: str, file: str) -> Baseline:
         counter=keys["thop"].text() if "thop" in keys else None,
         total=_costs(exact, keys["total"].mapping(optional=exact)),
         own={path: _own(exact, node) for path, node in keys["own"].entries().items()},
+        data_dependent="data_dependent" in keys and keys["data_dependent"].truth(),
         ignored=keys["ignored"].texts() if "ignored" in keys else (),
         environments=_environments(keys["latency"]) if "latency" in keys else {},
         lines=dict(_lines(root)),

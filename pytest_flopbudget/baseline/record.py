@@ -51,6 +51,7 @@ class Baseline:
     total: dict[str, int]  # by the field of a profile
     own: dict[str, OwnCost]  # by layer path
     ignored: tuple[str, ...] = ()
+    data_dependent: bool = False  # values of tensors decided about what was counted
     environments: dict[str, EnvironmentEntry] = field(default_factory=dict)  # by environment
     lines: dict[LOCATION, int] = field(default_factory=dict, compare=False, repr=False)
 

@@ -57,6 +57,7 @@ def updated(
         total=_total(old, profile, measured),
         own=_own(old, profile, measured),
         ignored=ignored if old is None or has_counted else old.ignored,
+        data_dependent=(profile if old is None or has_counted else old).data_dependent,
         environments={} if old is None else dict(old.environments),
     )
     return with_entry(new, profile, budget_settings, adds=adds_entry or old is None)

@@ -35,6 +35,8 @@ def _lines(baseline: Baseline) -> Iterator[str]:
     yield f"engine: {baseline.engine}"
     if baseline.counter:
         yield f"thop: {text_scalar(baseline.counter)}"
+    if baseline.data_dependent:
+        yield "data_dependent: true   # the values of tensors decided what ran or what it costs"
     if baseline.ignored:
         yield f"ignored: [{', '.join(text_scalar(text, flow=True) for text in baseline.ignored)}]"
     yield f"total: {{{', '.join(_costs(baseline.total))}}}"

@@ -99,6 +99,12 @@ class Node:
             raise self.fail(f"one of {one_of(names)}")
         return text
 
+    def truth(self) -> bool:
+        """Return whether a scalar is `true`; the other one is `false`."""
+        if self.quoted or self.value not in ("true", "false"):
+            raise self.fail("`true` or `false`")
+        return self.value == "true"
+
     def number(self, scale: int = 1) -> int:
         """Return a number times `scale`, exactly; one of scale 1 is written without decimals."""
         if self.quoted or not isinstance(self.value, str) or not NUMBER.fullmatch(self.value):

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.profile.layer_table import DATA_DEPENDENT
 from pytest_flopbudget.text_table import counted
 from pytest_flopbudget.verdict.limits import adding
 from pytest_flopbudget.verdict.verdict import Verdict
@@ -45,6 +46,7 @@ def outcome_lines(
     parts = [f"{counts[verdict]} {verdict.text}" for verdict in Verdict if counts[verdict]]
     parts += [counted(errors, "error")] if errors else []
     yield f"{counted(len(results) + errors, 'budget')}: {', '.join(parts) or 'none judged'}"
+    yield from _data_dependent_lines(results)
     yield from _ignored_lines(results)
     if counts[Verdict.IMPROVED] and not settings.update:
         yield f"  to keep what improved: {_keeping_command(results)}"
@@ -52,6 +54,12 @@ def outcome_lines(
         judged = [v for r in results for v in r.judgement.metrics if v.metric == metric.key]
         yield from _not_compared_lines(settings, metric, judged)
         yield from _inconclusive_lines(settings, metric, judged)
+
+
+def _data_dependent_lines(results: Sequence[Result]) -> Iterator[str]:
+    named = [result.short_name for result in results if result.profile.data_dependent]
+    if named:
+        yield f"data dependent: {', '.join(named)} ({DATA_DEPENDENT})"
 
 
 def _ignored_lines(results: Sequence[Result]) -> Iterator[str]:

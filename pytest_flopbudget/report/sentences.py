@@ -44,6 +44,11 @@ def sentence(result: Result) -> str:
     return f"{metric.label} of {subject} is {gravest.verdict.text}{reason}"
 
 
+def dependence(result: Result) -> str:
+    """Return what is added to a change of a count that the values of tensors decided about."""
+    return " (data dependent)" if result.profile.data_dependent else ""
+
+
 def _uncounted_sentence(result: Result, metric: Metric) -> str:
     first = unaccepted_operators(result.profile, result.budget_settings)[0]
     subject = f"the {metric.counted} of `{result.profile.model}`"
@@ -64,11 +69,12 @@ def _exceeded_sentence(result: Result, gravest: MetricVerdict) -> str:
 
 def _changes(result: Result, gravest: MetricVerdict) -> str:
     """List the changes of what fails by the same verdict, of the same layer or the model."""
-    return ", ".join(
+    changes = (
         f"{METRICS[verdict.metric].label} {_change(result, verdict)}"
         for verdict in result.judgement.failing
         if (verdict.verdict, verdict.path) == (gravest.verdict, gravest.path)
     )
+    return f"{', '.join(changes)}{dependence(result)}"
 
 
 def _change(result: Result, verdict: MetricVerdict) -> str:

@@ -9,6 +9,7 @@ from pytest_flopbudget.profile.layer_table import layer_table
 from pytest_flopbudget.report.attribution import attribution_sections
 from pytest_flopbudget.report.github.workflow_commands import group
 from pytest_flopbudget.report.ordering import value_before
+from pytest_flopbudget.report.sentences import dependence
 from pytest_flopbudget.text_table import aligned
 from pytest_flopbudget.verdict.verdict import Verdict
 
@@ -75,6 +76,6 @@ def improvement_lines(results: Sequence[Result]) -> Iterator[str]:
         improved = {v.metric for v in result.judgement.metrics if v.verdict is Verdict.IMPROVED}
         if improved and not result.judgement.failing:
             yield ""
-            yield result.title
+            yield f"{result.title}{dependence(result)}"
             for section in attribution_sections(result, improved):
                 yield from section

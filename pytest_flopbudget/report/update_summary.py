@@ -12,6 +12,7 @@ from pytest_flopbudget.baseline.update import UpdateKind
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.report.attribution import changed_layers
+from pytest_flopbudget.report.sentences import dependence
 from pytest_flopbudget.verdict.limits import stored_value
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _named_changes(changes: Sequence[tuple[Result, UpdateKind]]) -> Iterator[str
     for result, kind in changes:
         growth = f": {_growth(result)}" if kind is UpdateKind.RAISED else ""
         if kind is not UpdateKind.UNCHANGED:
-            yield f"  {kind.value} {result.file}{growth}"
+            yield f"  {kind.value} {result.file}{growth}{dependence(result)}"
 
 
 def _growth(result: Result) -> str:

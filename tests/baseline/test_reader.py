@@ -34,8 +34,8 @@ latency:
 """
 NUMBER = "a number of at most 9 decimals, 0 or more, without an exponent"
 KEYS = (
-    "`format`, `test`, `model`, `inputs`, `mode`, `engine`, `total`, `own`, `thop`, `ignored`, "
-    "`latency`"
+    "`format`, `test`, `model`, `inputs`, `mode`, `engine`, `total`, `own`, `thop`, "
+    "`data_dependent`, `ignored`, `latency`"
 )
 
 
@@ -55,6 +55,21 @@ def test_the_good_file_is_good() -> None:
     record = parse(GOOD, "b.yaml")
     assert record.total == {"params": 30, "flops": 500_000_000}
     assert record.environments["cpu, here"].layers == {"a": 40.5}
+
+
+@pytest.mark.parametrize(("text", "expected"), [("true", True), ("false", False)])
+def test_a_file_may_say_that_its_count_is_data_dependent(text: str, expected: bool) -> None:
+    record = parse(broken("total:", f"data_dependent: {text}\ntotal:"), "b.yaml")
+    assert (record.data_dependent, parse(GOOD, "b.yaml").data_dependent) == (expected, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("yes", "`yes`"), ("'true'", "`true`"), ("1", "`1`"), ("[]", "a list")]
+)
+def test_what_is_neither_true_nor_false(text: str, found: str) -> None:
+    said = message(broken("total:", f"data_dependent: {text}\ntotal:"))
+    expected = f"8: at `data_dependent`: expected `true` or `false`, found {found}"
+    assert said == f"budgets/b.yaml:{expected}"
 
 
 @pytest.mark.parametrize(

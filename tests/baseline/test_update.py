@@ -252,6 +252,15 @@ def test_the_head_tells_what_was_profiled() -> None:
     assert (new.test, new.model, new.engine, new.counter) == (TEST, "Other", "dispatch", None)
 
 
+@pytest.mark.parametrize("depends", [True, False])
+def test_whether_a_count_depends_on_data_is_stored_with_it(depends: bool) -> None:
+    old = baseline(data_dependent=not depends)
+    assert update(old, profile(data_dependent=depends)).data_dependent is depends
+    assert update_kind(old, update(old, profile(data_dependent=depends))) is UpdateKind.CHANGED
+    uncounted = profile(flops=None)
+    assert update(old, uncounted, budget_settings("params")).data_dependent is not depends
+
+
 def test_ignored_operators_are_those_that_ran() -> None:
     measured = profile(uncounted=(uncounted("b::b"), uncounted("a::a"), uncounted("a::a", "stem")))
     agreed = budget_settings(ignore_ops=("c::c", "b::b", "a::a"))

@@ -128,6 +128,11 @@ def test_thop_and_ignored_operators_are_named_after_the_engine() -> None:
     ]
 
 
+def test_a_count_that_depends_on_data_is_marked_in_the_head() -> None:
+    marked = "data_dependent: true   # the values of tensors decided what ran or what it costs"
+    assert lines_of(baseline(data_dependent=True))[6:8] == ["engine: dispatch", marked]
+
+
 def test_a_model_that_costs_nothing_has_no_layers() -> None:
     assert lines_of(baseline({}))[7:] == ["total: {params: 0, gflops: 0}", "own: {}"]
 
@@ -229,6 +234,7 @@ def test_pyyaml_agrees_on_keys_and_texts(record: Baseline) -> None:
     assert seen["inputs"] == list(record.inputs)
     assert seen.get("ignored", []) == list(record.ignored)
     assert seen.get("thop") == record.counter
+    assert seen.get("data_dependent", False) is record.data_dependent
     assert [(path, own["type"]) for path, own in seen["own"].items()] == [
         (path, own.type) for path, own in record.own.items()
     ]

@@ -166,6 +166,14 @@ def test_ignored_operators_stay_visible() -> None:
         assert "ignored by agreement in test_net: a::a, b::b" in lines
 
 
+def test_a_count_that_depends_on_data_is_named_in_every_run() -> None:
+    results = [result(profile(data_dependent=depends), baseline()) for depends in (True, False)]
+    line = "data dependent: test_net (the values of tensors decided what ran or what it costs)"
+    for update in (True, False):
+        assert line in list(outcome_lines(settings(update=update), results))
+        assert not any("data" in one for one in outcome_lines(settings(update=update), results[1:]))
+
+
 def test_an_update_does_not_complain_of_what_it_did_not_compare() -> None:
     lines = list(outcome_lines(settings(update=True), [result(timed(), baseline(), ALL)]))
     assert lines == ["1 budget: 1 within"]

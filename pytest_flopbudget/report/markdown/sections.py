@@ -9,7 +9,7 @@ from pytest_flopbudget.report.attribution import attribution_sections
 from pytest_flopbudget.report.failure import explanation
 from pytest_flopbudget.report.markdown.syntax import code, command, fenced, folded
 from pytest_flopbudget.report.ordering import changed
-from pytest_flopbudget.report.sentences import hint
+from pytest_flopbudget.report.sentences import dependence, hint
 from pytest_flopbudget.text_table import counted
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _section(settings: RunSettings, result: Result) -> str:
     prose = [line for line in todo if not line.startswith(" ")]
     if not commands and prose:  # the names in it are the model's
         lines, prose = [*lines, "", *(f"hint: {line}" for line in prose)], []
-    title = f"#### {code(result.title)}: {result.judgement.verdict.text}"
+    title = f"#### {code(result.title)}: {result.judgement.verdict.text}{dependence(result)}"
     block = [fenced(lines)] if lines else []
     return "\n\n".join([title, *block, *prose, *map(command, commands)])
 
