@@ -86,13 +86,15 @@ def _measure_call(
     goal: LatencyGoal,
     progress: Callable[[str], None],
 ) -> ModelProfile:
-    model = initialized(model, call)
-    seed = settings.seed
-    with profiled_call(model, call, seed=seed) as profiled, layer_note_on_error(profiled.layers):
-        count = _count(profiled, settings, progress)
-        written = () if count is None else count.written
-        device_run = run_on_device(profiled, settings, goal, progress, written)
-    return build_profile(profiled, settings, count, device_run)
+    with (
+        initialized(uncompiled(model), call, settings.seed),
+        profiled_call(model, call, seed=settings.seed) as profiled,
+    ):
+        with layer_note_on_error(profiled.layers):
+            count = _count(profiled, settings, progress)
+            written = () if count is None else count.written
+            device_run = run_on_device(profiled, settings, goal, progress, written)
+        return build_profile(profiled, settings, count, device_run)
 
 
 def _check(model: object, settings: MeasureSettings) -> None:

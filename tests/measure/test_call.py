@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import MeasureError, SettingsError
@@ -189,40 +188,6 @@ def test_what_is_no_module(model: Any) -> None:
     with pytest.raises(MeasureError, match=r"expected a `torch.nn.Module`") as caught:
         profile_model(model, x(4, 8))
     assert type(model).__name__ in caught.value.sentence
-
-
-@pytest.mark.parametrize("mode", ["inference", "training"])
-@pytest.mark.parametrize("metrics", [("params", "gflops"), ("params", "gflops", "latency")])
-@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
-def test_a_lazy_model_is_measured_as_it_is_after_its_first_call(
-    mode: str, metrics: tuple[str, ...]
-) -> None:
-    model = nn.Sequential(nn.LazyLinear(16), nn.LazyBatchNorm1d(), nn.Dropout())
-    state = torch.get_rng_state()
-    profile = profile_model(model, x(4, 8), mode=mode, metrics=metrics)
-    assert (profile.params, profile.forward_flops or profile.flops) == (8 * 16 + 16 + 2 * 16, ONCE)
-    assert [layer.type for layer in profile.layers[1:]] == ["Linear", "BatchNorm1d", "Dropout"]
-    assert all(map(is_lazy, [*model.parameters(), model[1].running_mean]))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert model.training
-
-
-@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
-def test_the_first_call_of_a_lazy_model_leaves_an_object_among_the_inputs_alone() -> None:
-    def forward(self: Fn, batch: Batch) -> Tensor:
-        batch.rows = self.layer(batch.rows)
-        return batch.rows
-
-    batch = Batch(rows := x(4, 8))
-    assert profile_model(Fn(forward, layer=nn.LazyLinear(16)), (batch,)).flops == ONCE
-    assert batch.rows is rows
-
-
-@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
-def test_a_lazy_model_that_ran() -> None:
-    model = nn.LazyLinear(16)
-    model(x(4, 8))
-    assert profile_model(model, x(4, 8)).flops == ONCE
 
 
 @pytest.mark.parametrize(

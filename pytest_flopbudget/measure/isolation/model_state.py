@@ -51,6 +51,7 @@ class SavedState:
         self._iterator_holders = _holding(_may_hold_iterators, holders) if found.iterators else []
         self._replays: dict[int, Replay] = {}  # of iterators that cannot be copied, by their ids
         self._substitution = partial(Substitution, replays=self._replays)
+        self._types = [(value, type(value)) for value in found.changeable]
         self._slots = [(value, slots_of(value)) for value in found.slotted]
         self._restorers = [f for f in map(restorer_of, found.others) if f is not None]
         self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]
@@ -82,6 +83,9 @@ class SavedState:
         self._substitution = partial(Substitution, replays=self._replays)  # and no tensors of it
         for restore in self._restorers:
             restore()
+        for owner, kind in self._types:
+            if type(owner) is not kind:
+                owner.__class__ = kind
         for owner, slots in self._slots:
             for name, value in slots.items():
                 if getattr(owner, name, None) is not value:

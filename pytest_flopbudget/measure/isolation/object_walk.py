@@ -56,6 +56,7 @@ class ObjectWalk:
         self.containers: list[Any] = []  # dicts, lists, sets and deques
         self.holders: set[int] = set()  # those of them, by id, that hold more than plain values
         self.slotted: list[Any] = []  # objects with `__slots__`
+        self.changeable: list[Any] = []  # objects that may become ones of another class
         self.iterators: list[Any] = []
         self.others: list[Any] = []  # perhaps with a state that has no name
         self._tensors: dict[int, torch.Tensor] = {}
@@ -99,6 +100,7 @@ class ObjectWalk:
             self.slotted.append(value)
             self._visit_later(slots.values(), depth + 1)
         if hasattr(value, "__dict__"):
+            self.changeable.append(value)
             self._visit_later([vars(value)], 0 if is_module else depth + 1)
         if is_module:
             self._visit_classes(type(value))
