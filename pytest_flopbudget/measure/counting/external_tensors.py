@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
 from pytest_flopbudget.measure.torch_internals.autograd import write_count
+from pytest_flopbudget.measure.torch_internals.storages import Storage, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
 from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
+from pytest_flopbudget.measure.torch_internals.storages import Storage, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from pytest_flopbudget.measure.hardware.devices import is_named
-from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
 from pytest_flopbudget.measure.isolation.tensor_substitutes import TensorSubstitutes
+from pytest_flopbudget.measure.torch_internals.storages import Storage, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from pytest_flopbudget.measure.hardware.devices import CPU
-from pytest_flopbudget.measure.isolation.storages import memory_of
 from pytest_flopbudget.measure.operators import OperatorMode, tensors
 from pytest_flopbudget.measure.torch_internals.dispatch import run_on_cpu
+from pytest_flopbudget.measure.torch_internals.storages import memory_of
 from pytest_flopbudget.measure.torch_internals.tensors import storage_address
 
 if TYPE_CHECKING:

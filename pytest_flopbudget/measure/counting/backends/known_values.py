@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
+from pytest_flopbudget.measure.torch_internals.storages import Storage, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,8 +16,8 @@ from pytest_flopbudget.measure.counting.meta_kernels.elementwise import DTYPES
 from pytest_flopbudget.measure.counting.meta_kernels.overrides import OVERRIDES
 from pytest_flopbudget.measure.counting.meta_kernels.result_spec import TensorSpec, is_apart
 from pytest_flopbudget.measure.counting.meta_kernels.table import IN_PLACE, META_KERNELS
-from pytest_flopbudget.measure.isolation.storages import Storage, storage_of
 from pytest_flopbudget.measure.torch_internals.dispatch import dispatch_keys
+from pytest_flopbudget.measure.torch_internals.storages import Storage, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
