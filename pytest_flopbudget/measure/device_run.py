@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
 
 
+COPIED_BYTES = 2**30  # of tensors that are copied though no counted call wrote into them
+
+
 @dataclass(kw_only=True)
 class DeviceRun:
     """What a run on a device found: for each metric that was asked for, its figures or a reason."""
@@ -92,7 +95,8 @@ def _placed(
 ) -> Iterator[ProfiledCall]:
     """Yield the call with the model and its inputs on a device; both are restored at the end."""
     model, state = profiled.model, profiled.state
-    if profiled.call.training:  # an optimiser may step in backward, whoever holds it
+    # An optimiser may step in backward, whoever holds it, and a later call write what none did.
+    if profiled.call.training or sum(t.nbytes for t in state.tensors) <= COPIED_BYTES:
         written = [*written, *state.tensors]
     with (
         contents_restored([*model.buffers(), *profiled.unseen, *written]),

@@ -19,6 +19,7 @@ from pytest_flopbudget.measure.isolation.tensor_contents import (
     memory_restored,
 )
 from pytest_flopbudget.measure.torch_internals.dispatch import number_of_dispatch_modes
+from pytest_flopbudget.measure.torch_internals.fake_tensors import is_about_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +42,7 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
 
     Raises:
         FormulaError: a registered formula is wrong.
+        MeasureError: the model asks for the values of tensors that have none.
         Exception: what the model itself raises when it runs for real, or as near as its weights
             let it.
     """
@@ -54,11 +56,29 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
         with contents_restored(profiled.unseen), memory_restored(state.tensors):
             return run.counted()
 
-    return on_first_backend(
-        attempt,
-        on_meta=profiled.is_on_meta,
-        final=(FormulaError, GradientsNeededError),
-        surroundings=Surroundings(profiled.layers.modules),
+    try:
+        return on_first_backend(
+            attempt,
+            on_meta=profiled.is_on_meta,
+            final=(FormulaError, GradientsNeededError),
+            surroundings=Surroundings(profiled.layers.modules),
+        )
+    except Exception as error:
+        if profiled.is_on_meta and is_about_values(error):
+            raise _values_error(profiled, error) from error
+        raise
+
+
+def _values_error(profiled: ProfiledCall, error: Exception) -> MeasureError:
+    model, reason = f"`{type(profiled.module).__name__}`", str(error).rstrip(".")
+    if any(tensor.is_meta for tensor in profiled.module.parameters()):
+        return MeasureError(
+            f"{model} asks for the values of tensors, but its weights are on meta: {reason}",
+            'give it memory, with any values in it: model.to_empty(device="cpu")',
+        )
+    return MeasureError(
+        f"{model} asks for the values of tensors, but there are some on meta: {reason}",
+        "give it inputs, buffers and attributes that have values",
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from pytest_flopbudget.measure.hardware.mapped_files import is_mapped_from_file
 from pytest_flopbudget.measure.torch_internals.autograd import write_count
-from pytest_flopbudget.measure.torch_internals.storages import Storage, storage_of
+from pytest_flopbudget.measure.torch_internals.storages import Storage, address_of, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +28,8 @@ class ExternalTensors(TorchFunctionMode):
 
     What comes from outside lies in memory that torch did not allocate and so cannot resize, as
     that of a numpy array; the copies of it are made by operators. As long as no floating-point
-    values left, booleans and integers from there are no result of them, but a mask or indices.
+    values left, booleans and integers from there are no result of them, but a mask or indices; and
+    weights that are read from a file are none either.
     """
 
     values_left = False  # whether values were handed out to code outside of PyTorch
@@ -43,8 +45,13 @@ class ExternalTensors(TorchFunctionMode):
         for tensor in tensors:
             if tensor.layout is torch.strided and self._is_external(tensor):
                 self._known.add(storage_of(tensor))
-                if self.floats_left or _has_floats(tensor):
+                if self._may_be_computed(tensor):
                     self._note(ARRAY, tensor)
+
+    def _may_be_computed(self, tensor: torch.Tensor) -> bool:
+        if not (self.floats_left or _has_floats(tensor)):
+            return False
+        return not is_mapped_from_file(address_of(tensor))
 
     def _is_external(self, tensor: torch.Tensor) -> bool:
         return not tensor.untyped_storage().resizable() and storage_of(tensor) not in self._known

@@ -1,9 +1,11 @@
-"""The state without names of objects that a model holds: generators, arrays and bytes."""
+"""The state without names of objects that a model holds: generators, arrays, bytes, files."""
 
 from __future__ import annotations
 
+import io
 import random
 import sys
+from contextlib import suppress
 from functools import partial
 from operator import setitem
 from typing import TYPE_CHECKING, Any
@@ -27,7 +29,23 @@ def restorer_of(value: Any) -> Callable[[], object] | None:
         return partial(value.setstate, value.getstate())
     if isinstance(value, bytearray):
         return partial(setitem, value, EVERYTHING, bytes(value))
+    if isinstance(value, io.IOBase):
+        return _of_file(value)
     return _of_numpy(value)
+
+
+def _of_file(file: io.IOBase) -> Callable[[], object] | None:
+    """Return what puts an open file back to where it is read; what was written stays."""
+    if file.closed or file in (sys.stdin, sys.stdout, sys.stderr) or not file.seekable():
+        return None
+    with suppress(OSError):  # a text file that is being iterated over does not tell
+        return partial(_seek, file, file.tell())
+    return None
+
+
+def _seek(file: io.IOBase, position: int) -> None:
+    if not file.closed:
+        file.seek(position)
 
 
 def _of_numpy(value: Any) -> Callable[[], object] | None:

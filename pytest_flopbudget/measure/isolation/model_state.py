@@ -27,6 +27,7 @@ from pytest_flopbudget.measure.isolation.object_walk import (
     slots_of,
 )
 from pytest_flopbudget.measure.isolation.random_state import random_state_restored
+from pytest_flopbudget.measure.torch_internals.autograd import gradient_hooks, set_gradient_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,10 +52,12 @@ class SavedState:
         self._iterator_holders = _holding(_may_hold_iterators, holders) if found.iterators else []
         self._replays: dict[int, Replay] = {}  # of iterators that cannot be copied, by their ids
         self._substitution = partial(Substitution, replays=self._replays)
+        self._classes = [(kind, dict(vars(kind))) for kind in found.classes]
         self._types = [(value, type(value)) for value in found.changeable]
         self._slots = [(value, slots_of(value)) for value in found.slotted]
         self._restorers = [f for f in map(restorer_of, found.others) if f is not None]
-        self._leaves = [(t, t.requires_grad, t.grad) for t in self.tensors if t.is_leaf]
+        leaves = [tensor for tensor in self.tensors if tensor.is_leaf]
+        self._leaves = [(t, t.requires_grad, t.grad, gradient_hooks(t)) for t in leaves]
 
     def substitute(self, substitute_of: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Put another tensor in the place of each one, wherever the model holds it."""
@@ -68,7 +71,7 @@ class SavedState:
 
     def clear_gradients(self) -> None:
         """Set gradients aside, so that a backward call adds nothing to them."""
-        for tensor, _, gradient in self._leaves:
+        for tensor, _, gradient, _ in self._leaves:
             if gradient is not None:
                 tensor.grad = None
 
@@ -83,6 +86,13 @@ class SavedState:
         self._substitution = partial(Substitution, replays=self._replays)  # and no tensors of it
         for restore in self._restorers:
             restore()
+        self._restore_objects()
+        self._restore_leaves()
+
+    def _restore_objects(self) -> None:
+        """Put back what has no container: names of classes, the class of an object, slots."""
+        for kind, names in self._classes:
+            _rename(kind, names)
         for owner, kind in self._types:
             if type(owner) is not kind:
                 owner.__class__ = kind
@@ -90,19 +100,19 @@ class SavedState:
             for name, value in slots.items():
                 if getattr(owner, name, None) is not value:
                     object.__setattr__(owner, name, value)  # also of a frozen record
-        self._restore_leaves()
 
     def _unspent(self, value: Any) -> Any:
         return self._replays[id(value)].unspent() if id(value) in self._replays else value
 
     def _restore_leaves(self) -> None:
-        for tensor, requires_grad, gradient in self._leaves:
+        for tensor, requires_grad, gradient, hooks in self._leaves:
             if not tensor.is_leaf:
                 tensor.detach_()  # it was written into with gradients
             if tensor.requires_grad != requires_grad:
                 tensor.requires_grad_(requires_grad)
             if tensor.grad is not gradient:
                 tensor.grad = gradient
+            set_gradient_hooks(tensor, hooks)
 
 
 @contextmanager
@@ -168,6 +178,18 @@ def _substituted(value: Any, substitute_of: Callable[[Any], Any]) -> Any:
     if type(value) is tuple:
         return tuple(_substituted(item, substitute_of) for item in value)
     return substitute_of(value)
+
+
+def _rename(kind: type, names: dict[str, Any]) -> None:
+    """Have the attributes of a class stand for what they did; Python's own are left alone."""
+    now = dict(vars(kind))
+    if _is_same(dict, now, names):
+        return
+    for name in (name for name in now | names if not name.startswith("__")):
+        if name not in names:
+            delattr(kind, name)
+        elif name not in now or now[name] is not names[name]:
+            setattr(kind, name, names[name])
 
 
 def _is_same(kind: Any, container: Any, saved: Any) -> bool:

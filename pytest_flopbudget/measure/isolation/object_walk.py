@@ -7,19 +7,15 @@ attributes. One walk over what is reachable from there finds all that a call can
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from types import (
-    BuiltinFunctionType,
-    FunctionType,
-    MemberDescriptorType,
-    MethodType,
-    ModuleType,
-)
+from itertools import chain
+from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from pytest_flopbudget.measure.isolation.iterators import is_iterator
+from pytest_flopbudget.measure.isolation.references import references_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +25,8 @@ CONTAINERS = (dict, OrderedDict, list, set, deque)
 # A module may refer to a trainer, a data set or a linked list, which have no end and whose state is
 # not the model's. Modules themselves may be nested to any depth.
 MAX_DEPTH = 12
+NEAR = 4  # how far what functions, methods and the like refer to is searched for modules
+RUNNERS = frozenset({"_pytest", "pytest", "pluggy", __name__.partition(".")[0]})  # no models'
 OPAQUE = (
     torch.Tensor,
     torch.dtype,
@@ -39,31 +37,39 @@ OPAQUE = (
     float,
     complex,
     type,
-    FunctionType,
-    MethodType,
-    BuiltinFunctionType,
     ModuleType,
 )
+STATELESS = frozenset({"torch", "builtins"})  # libraries whose classes share nothing of a model's
 ATOMS = frozenset(  # the exact types of most values: known without a look at their base classes
-    {type(None), bool, int, float, str, type, FunctionType, torch.dtype, torch.device}
+    {type(None), bool, int, float, str, type, torch.dtype, torch.device}
 )
 
 
 class ObjectWalk:
-    """What can be reached from an object, each thing once, in the order in which it is found."""
+    """What can be reached from an object, each thing once, in the order in which it is found.
+
+    What functions, methods and the like refer to is searched for modules and tensors alone: a list
+    that a hook fills is its owner's.
+    """
 
     def __init__(self, start: object) -> None:
         self.containers: list[Any] = []  # dicts, lists, sets and deques
         self.holders: set[int] = set()  # those of them, by id, that hold more than plain values
         self.slotted: list[Any] = []  # objects with `__slots__`
         self.changeable: list[Any] = []  # objects that may become ones of another class
+        self.classes: list[type] = []  # of modules, but for torch's own
         self.iterators: list[Any] = []
         self.others: list[Any] = []  # perhaps with a state that has no name
         self._tensors: dict[int, torch.Tensor] = {}
         self._seen: dict[int, Any] = {}  # by id, held so that ids stay theirs
+        self._passed: dict[int, Any] = {}  # the same of what was only searched
         self._waiting: list[tuple[Any, int]] = [(start, 0)]  # with its depth, the next one last
-        while self._waiting:
-            self._visit(*self._waiting.pop())
+        self._referred: list[tuple[Any, int]] = []
+        while self._waiting or self._referred:
+            if self._waiting:
+                self._visit(*self._waiting.pop())
+            else:
+                self._search(*self._referred.pop())
 
     @property
     def tensors(self) -> Iterable[torch.Tensor]:
@@ -72,7 +78,9 @@ class ObjectWalk:
 
     def _visit(self, value: Any, depth: int) -> None:
         if isinstance(value, torch.Tensor):
-            self._tensors.setdefault(id(value), value)
+            if id(value) not in self._tensors:
+                self._tensors[id(value)] = value
+                self.containers.append(vars(value))
             return
         if depth > MAX_DEPTH or id(value) in self._seen or isinstance(value, OPAQUE):
             return
@@ -92,8 +100,10 @@ class ObjectWalk:
     def _visit_object(self, value: Any, depth: int) -> None:
         is_module = isinstance(value, nn.Module)
         if not is_module:
-            if is_iterator(value):
-                self.iterators.append(value)
+            if (references := references_of(value)) is not None:
+                self._search_later(references, 1)
+                if is_iterator(value):
+                    self.iterators.append(value)
                 return
             self.others.append(value)
         if slots := slots_of(value):
@@ -106,11 +116,14 @@ class ObjectWalk:
             self._visit_classes(type(value))
 
     def _visit_classes(self, module_type: type) -> None:
-        """Visit the containers that the classes of a module share; torch's own have none."""
+        """Visit what the classes of a module share, and what their functions refer to."""
         for base in module_type.__mro__:
-            if base.__module__.partition(".")[0] != "torch" and id(base) not in self._seen:
+            if _library(base) not in STATELESS and id(base) not in self._seen:
                 self._seen[id(base)] = base
-                self._visit_later([v for v in vars(base).values() if isinstance(v, CONTAINERS)], 1)
+                self.classes.append(base)
+                shared = vars(base).values()
+                self._visit_later([v for v in shared if isinstance(v, CONTAINERS)], 1)
+                self._search_later([v for v in shared if type(v) is FunctionType], 0)
 
     def _visit_later(self, values: Iterable[Any], depth: int) -> bool:
         """Have values visited, and return whether there are any that may hold others."""
@@ -120,6 +133,40 @@ class ObjectWalk:
         new.reverse()
         self._waiting += new
         return True
+
+    def _search(self, value: Any, depth: int) -> None:
+        if isinstance(value, torch.Tensor):
+            if not value.is_meta:
+                self._tensors.setdefault(id(value), value)
+        elif isinstance(value, nn.Module):
+            self._waiting.append((value, 0))
+        elif depth <= NEAR and not self._is_known(value):
+            self._passed[id(value)] = value
+            self._search_later(_inside(value), depth + 1)
+
+    def _search_later(self, values: Iterable[Any], depth: int) -> None:
+        self._referred += [(value, depth) for value in values if type(value) not in ATOMS]
+
+    def _is_known(self, value: Any) -> bool:
+        known = id(value) in self._seen or id(value) in self._passed
+        return known or isinstance(value, OPAQUE) or _library(type(value)) in RUNNERS
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """Return what a value that is no module holds or refers to."""
+    if isinstance(value, dict):
+        return dict.values(value)
+    if isinstance(value, CONTAINERS):
+        return list(kind_of(value).__iter__(value))
+    if isinstance(value, tuple | frozenset):
+        return value
+    if (references := references_of(value)) is not None:
+        return references
+    return chain(slots_of(value).values(), getattr(value, "__dict__", {}).values())
+
+
+def _library(kind: type) -> str:
+    return str(kind.__module__).partition(".")[0]
 
 
 def kind_of(container: Any) -> Any:

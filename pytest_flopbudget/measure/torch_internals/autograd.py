@@ -42,6 +42,21 @@ def copy_gradient_hooks(tensor: torch.Tensor, other: torch.Tensor) -> None:
             other.register_post_accumulate_grad_hook(hook)
 
 
+def gradient_hooks(tensor: torch.Tensor) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Return the hooks of a leaf that run for its gradient, before and after it is added."""
+    after = getattr(tensor, "_post_accumulate_grad_hooks", None)
+    return dict(tensor._backward_hooks or ()), dict(after or ())
+
+
+def set_gradient_hooks(tensor: torch.Tensor, hooks: tuple[dict[int, Any], dict[int, Any]]) -> None:
+    """Give a leaf back the hooks that it had."""
+    after = getattr(tensor, "_post_accumulate_grad_hooks", None)
+    for current, saved in zip((tensor._backward_hooks, after), hooks, strict=True):
+        if current is not None and current != saved:
+            current.clear()
+            current.update(saved)
+
+
 def write_count(tensor: torch.Tensor) -> int:
     """Return how often operators wrote into the memory of a tensor."""
     return tensor._version

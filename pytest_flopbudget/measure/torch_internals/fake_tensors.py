@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import torch
 
 
+NO_VALUES = (".numpy() is not supported for tensor subclasses", "Cannot access data pointer of")
+
+
 def fake_tensor_mode() -> Any:
     """Return a new `FakeTensorMode` that also takes real tensors, as models make them."""
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -32,6 +35,14 @@ def fake_tensor(mode: Any, tensor: torch.Tensor) -> torch.Tensor:
 def is_fake(tensor: torch.Tensor) -> bool:
     """Return whether a tensor is a fake one."""
     return hasattr(tensor, "fake_mode")
+
+
+def is_about_values(error: Exception) -> bool:
+    """Return whether an error says that a tensor without values was asked for them."""
+    from torch._subclasses import fake_tensor
+
+    kinds = (fake_tensor.DataDependentOutputException, fake_tensor.DynamicOutputShapeException)
+    return isinstance(error, kinds) or any(text in str(error) for text in NO_VALUES)
 
 
 @contextmanager

@@ -30,6 +30,11 @@ def storage_of(tensor: torch.Tensor) -> Storage:
         return id(tensor)
 
 
+def address_of(tensor: torch.Tensor) -> int:
+    """Return where the memory of a tensor begins."""
+    return tensor.untyped_storage().data_ptr()
+
+
 def memory_of(tensor: torch.Tensor) -> Iterator[torch.UntypedStorage]:
     """Yield the storages in which a tensor lies; a sparse one has several, an opaque one none."""
     for component in _components(tensor):

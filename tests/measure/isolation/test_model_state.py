@@ -20,6 +20,7 @@ from tests.measure.helpers import Fn, mlp, x
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("brief_timing")
 
@@ -651,3 +652,94 @@ def test_a_container_without_tensors_is_never_changed() -> None:
 
     for metrics in (("gflops",), ("gflops", "latency")):
         assert profile_model(Configured(), torch.zeros(1, 4), metrics=metrics).flops == 32
+
+
+ALL_METRICS = pytest.mark.parametrize(
+    "metrics", [("gflops",), ("gflops", "latency"), ("memory",)], ids="-".join
+)
+
+
+@ALL_METRICS
+def test_attributes_and_the_class_of_a_module(metrics: tuple[str, ...]) -> None:
+    class Counting(nn.Linear):
+        calls, kept = 0, "before"
+
+        def forward(self, rows: Tensor) -> Tensor:
+            Counting.calls += 1
+            Counting.new = True  # type: ignore[attr-defined]
+            if "kept" in vars(Counting):
+                del Counting.kept
+            self.__class__ = Other  # type: ignore[assignment]
+            return super().forward(rows)
+
+    class Other(Counting):
+        pass
+
+    model = Counting(4, 4)
+    profile_model(model, x(2, 4), metrics=metrics)
+    assert (Counting.calls, Counting.kept, hasattr(Counting, "new")) == (0, "before", False)
+    assert type(model) is Counting
+
+
+@ALL_METRICS
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_hooks_and_attributes_that_forward_gives_a_parameter(
+    metrics: tuple[str, ...], mode: str
+) -> None:
+    class Hooking(nn.Linear):
+        def forward(self, rows: Tensor) -> Tensor:
+            self.weight.register_hook(lambda gradient: gradient * 2)
+            self.weight.register_post_accumulate_grad_hook(lambda weight: None)
+            self.weight.seen = getattr(self.weight, "seen", 0) + 1  # type: ignore[attr-defined]
+            return super().forward(rows)
+
+    model, calls = Hooking(4, 4), []
+    model.weight.register_hook(calls.append)
+    model.weight.kept = 3  # type: ignore[attr-defined]
+    profile_model(model, x(2, 4), mode=mode, metrics=metrics)
+    calls.clear()
+    (torch.nn.functional.linear(torch.ones(1, 4), model.weight)).sum().backward()
+    assert len(calls) == 1
+    assert model.weight.grad is not None
+    assert model.weight.grad.tolist() == torch.ones(4, 4).tolist()  # nothing doubles it
+    assert vars(model.weight) == {"kept": 3}
+    assert not model.weight._post_accumulate_grad_hooks
+
+
+@pytest.mark.parametrize("kind", ["parameter", "plain tensor", "data"])
+def test_what_forward_writes_only_from_the_second_call_on(kind: str) -> None:
+    runs = []
+
+    def forward(self: Fn, rows: Tensor) -> Tensor:
+        runs.append(1)
+        if len(runs) > 1:
+            with torch.no_grad():
+                (self.weight.data if kind == "data" else self.weight).add_(1)
+        return rows @ self.weight
+
+    weight = torch.zeros(4, 4)
+    model = Fn(forward, weight=weight if kind == "plain tensor" else nn.Parameter(weight))
+    profile_model(model, x(2, 4), metrics=("gflops", "latency", "memory"))
+    assert len(runs) > 2
+    assert model.weight.tolist() == torch.zeros(4, 4).tolist()
+
+
+@ALL_METRICS
+@pytest.mark.parametrize("mode", ["rb", "r"])
+def test_a_file_that_forward_reads(tmp_path: Path, metrics: tuple[str, ...], mode: str) -> None:
+    path = tmp_path / "data.txt"
+    path.write_text("abcdef" * 100_000, encoding="ascii")
+    with path.open(mode) as file:
+        file.read(2)
+        model = Fn(lambda self, rows: rows * len(self.file.read(1)), file=file)
+        profile_model(model, x(2, 4), metrics=metrics)
+        assert file.read(1) in ("c", b"c")
+
+
+def test_a_file_that_forward_closes(tmp_path: Path) -> None:
+    def forward(self: Fn, rows: Tensor) -> Tensor:
+        self.file.close()
+        return rows
+
+    with (tmp_path / "data.txt").open("w") as file:
+        profile_model(Fn(forward, file=file), x(2, 4))

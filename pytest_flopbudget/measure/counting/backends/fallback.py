@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
@@ -29,7 +30,8 @@ def on_first_backend(
 
     Args:
         attempt: gets a new backend, and whether it is the last one.
-        on_meta: whether weights or inputs are on meta themselves, so that nothing can run for real.
+        on_meta: whether weights or inputs are on meta themselves, so that hardly anything can run
+            for real; an error is then that of the attempt before it.
         final: exceptions that no other backend would spare.
         surroundings: where an attempt may leave tensors, which would spoil the next one.
 
@@ -47,7 +49,15 @@ def on_first_backend(
                 raise
             except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
                 deliver_interrupts()
-    if on_meta:
+    if not on_meta:
+        return attempt(last(), True)
+    try:
         with surroundings.cleaned():
             return attempt(last(), True)
-    return attempt(last(), True)
+    except final:
+        raise
+    except Exception:
+        deliver_interrupts()
+        with suppress(Exception):  # hooks may bring the values in, from disk say
+            return attempt(RealBackend(), True)
+        raise

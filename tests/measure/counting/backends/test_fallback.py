@@ -38,8 +38,14 @@ def test_meta_then_fake_then_real(fails: int, names: list[object]) -> None:
     assert tried(fails=fails) == names
 
 
-def test_weights_on_meta_cannot_run_for_real() -> None:
+def test_weights_on_meta_run_for_real_only_if_all_else_fails() -> None:
     assert tried(fails=1, on_meta=True) == [META, ("fake", True)]
+    assert tried(fails=2, on_meta=True) == [META, ("fake", True), REAL]
+
+
+def test_a_final_exception_on_meta_ends_it() -> None:
+    with pytest.raises(KeyError, match="formula"):
+        tried(fails=2, on_meta=True, error=KeyError("formula"))
 
 
 @pytest.mark.parametrize(("on_meta", "last"), [(False, "real"), (True, "fake")])
