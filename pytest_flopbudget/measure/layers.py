@@ -27,11 +27,16 @@ class Layers:
 
     def __init__(self, model: nn.Module) -> None:
         named = dict(model.named_modules())
-        self.paths = list(named)
+        self.paths: list[str] = list(named)
         self.modules: list[nn.Module] = list(named.values())
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def depth(self) -> int:
+        """How many layers are nested in each other at the most."""
+        return 1 + max(path.count(".") for path in self.paths)
 
     def totals(self, own: list[Any], join: Callable[[Any, Any], Any] = add) -> list[Any]:
         """Return for each layer the sum of what it and all layers below it have of their own."""

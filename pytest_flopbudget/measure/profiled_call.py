@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from pytest_flopbudget.measure.call import ModelCall
+from pytest_flopbudget.measure.isolation.global_flags import deeper_calls_allowed
 from pytest_flopbudget.measure.isolation.model_state import SavedState, restored_after
 from pytest_flopbudget.measure.isolation.random_state import seed_generators
 from pytest_flopbudget.measure.layers import ROOT, Layers, is_compiled, uncompiled
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
+
+
+FRAMES, FRAMES_PER_LAYER = 200, 10  # of our own, in the deepest call: below all layers, in each
 
 
 @dataclass(frozen=True)
@@ -78,5 +82,9 @@ class ProfiledCall:
 @contextmanager
 def profiled_call(model: nn.Module, call: ModelCall, *, seed: int = 0) -> Iterator[ProfiledCall]:
     """Yield the record of a call; the model and torch's global state are restored at the end."""
-    with restored_after(model) as state:
-        yield ProfiledCall(model, Layers(uncompiled(model)), state, call, seed)
+    layers = Layers(uncompiled(model))
+    with (
+        restored_after(model) as state,
+        deeper_calls_allowed(FRAMES + FRAMES_PER_LAYER * layers.depth),
+    ):
+        yield ProfiledCall(model, layers, state, call, seed)

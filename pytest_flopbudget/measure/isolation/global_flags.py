@@ -1,11 +1,12 @@
 """The global flags of torch that a forward may set: read before a measurement, restored after.
 
-And that of Python by which garbage is collected, at moments of its own.
+And two of Python: whether garbage is collected, and how deep calls may be nested.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -130,3 +131,14 @@ def garbage_collection_off() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def deeper_calls_allowed(frames: int) -> Iterator[None]:
+    """Let calls be nested deeper by some frames: those that a measurement adds to a model's own."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + frames)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

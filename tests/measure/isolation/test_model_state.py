@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import random
+import sys
 from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -528,6 +530,41 @@ def test_a_deep_model_is_restored_to_its_end() -> None:
     before = picture(model)
     profile_model(model, x(1, 2), mode="training")
     assert picture(model) == before
+
+
+def nested(levels: int) -> nn.Module:
+    model: nn.Module = nn.Linear(4, 4)
+    for _ in range(levels):
+        model = nn.Sequential(model)
+    return model
+
+
+def deepest() -> int:
+    """Return how deep layers can be nested so that torch itself runs them from here."""
+    for levels in range(248, 0, -4):
+        with suppress(RecursionError):
+            nested(levels)(x(2, 4)).sum().backward()
+            return levels - 8  # some room for this function and its neighbours
+    raise AssertionError
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("metrics", [("gflops",), ("latency",), ("memory",)], ids="-".join)
+def test_as_many_nested_layers_as_torch_runs(metrics: tuple[str, ...], mode: str) -> None:
+    limit = sys.getrecursionlimit()
+    profile = profile_model(nested(deepest()), x(2, 4), mode=mode, metrics=metrics)
+    assert profile.flops in (None, 64, 128)
+    assert sys.getrecursionlimit() == limit
+
+
+def test_calls_without_end_end() -> None:
+    def forward(self: Fn, rows: Tensor) -> Tensor:
+        return forward(self, rows)
+
+    limit = sys.getrecursionlimit()
+    with pytest.raises(RecursionError):
+        profile_model(Fn(forward, calls=0), x(2, 4))
+    assert sys.getrecursionlimit() == limit
 
 
 def test_a_model_that_refers_to_itself() -> None:
