@@ -14,11 +14,11 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     HigherOrderOperator,
     OpOverload,
     dispatches_itself,
-    eager_kernel,
     has_kernel,
     has_kernel_for,
     schema_of,
 )
+from pytest_flopbudget.measure.torch_internals.higher_order import eager_kernel, plain_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,7 +139,7 @@ class OperatorMode(DispatchMode):
 
     def run_higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
         """Run an operator that takes functions, and see the operators in these if torch lets us."""
-        kernel = eager_kernel(func)
+        kernel = plain_form(func) or eager_kernel(func)
         if kernel is None:
             return func(*args, **kwargs)
         with self:

@@ -19,6 +19,10 @@ from pytest_flopbudget.measure.isolation.interrupts import uninterrupted
 from pytest_flopbudget.measure.layers import uncompiled
 from pytest_flopbudget.measure.lazy_modules import initialized
 from pytest_flopbudget.measure.profiled_call import profiled_call
+from pytest_flopbudget.measure.torch_internals.tensors import (
+    SUBCLASS_REFUSED,
+    subclasses_constructed,
+)
 from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
 
@@ -76,6 +80,11 @@ def _measure(
         return _measure_call(model, call, settings, goal, progress)
     except GradientsNeededError:
         call = replace(call, gradients=True)
+        return _measure_call(model, call, settings, goal, progress)
+    except RuntimeError as error:
+        if SUBCLASS_REFUSED not in str(error):
+            raise
+    with subclasses_constructed():
         return _measure_call(model, call, settings, goal, progress)
 
 

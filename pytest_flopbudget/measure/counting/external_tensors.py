@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from pytest_flopbudget.measure.counting.formulas import formula_of
 from pytest_flopbudget.measure.hardware.mapped_files import is_mapped_from_file
 from pytest_flopbudget.measure.torch_internals.autograd import write_count
+from pytest_flopbudget.measure.torch_internals.higher_order import plain_form
 from pytest_flopbudget.measure.torch_internals.storages import Storage, address_of, storage_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,17 @@ class ExternalTensors(TorchFunctionMode):
         super().__init__()
         self._note = note
         self._known = set(map(storage_of, known))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        if (plain := plain_form(func)) is not None and formula_of(func) is None:
+            with self:
+                return plain(*args, **(kwargs or {}))
+        return self.call(func, args, kwargs or {})
+
+    def call(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Call a function of torch."""
+        return func(*args, **kwargs)
 
     def check(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note those tensors that came from outside, each once."""
@@ -69,13 +82,13 @@ class UnreadableTensors(ExternalTensors):
         super().__init__(known, note)
         self._note_failure = note_failure
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        del types
+    def call(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Call a function, and notice if it reads values and fails."""
         if func not in LEAVING:
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
         self.floats_left = self.floats_left or _has_floats(args[0])
         try:
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
         except Exception as error:
             self._note_failure(error)
             raise
@@ -104,9 +117,9 @@ class ReadableTensors(ExternalTensors):
         alive = (o for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
         return cls([*known, *alive], note)
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        del types
-        output = func(*args, **(kwargs or {}))
+    def call(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Call a function, and notice if values leave by it."""
+        output = func(*args, **kwargs)
         if func in LEAVING:
             self._note_leaving(func, args[0])
         return output
@@ -148,5 +161,5 @@ def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def _called_by_torch() -> bool:
     """Return whether the call that the mode sees comes from torch itself."""
-    name = str(sys._getframe(3).f_globals.get("__name__", ""))
+    name = str(sys._getframe(4).f_globals.get("__name__", ""))
     return name.partition(".")[0] == "torch"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.counting.formulas import (
     MissingValuesError,
@@ -15,13 +13,13 @@ from pytest_flopbudget.measure.counting.formulas import (
 )
 from pytest_flopbudget.measure.counting.free_operators import is_free
 from pytest_flopbudget.measure.operators import OperatorMode, tensors
-from pytest_flopbudget.measure.torch_internals.dispatch import (
-    eager_kernel,
-    functions_as_they_are,
-)
+from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
+from pytest_flopbudget.measure.torch_internals.higher_order import eager_kernel, plain_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import torch
 
     from pytest_flopbudget.measure.counting.dispatch_engine import CountingRun
     from pytest_flopbudget.measure.counting.formulas import Formula
@@ -71,12 +69,7 @@ class FlopCounterMode(OperatorMode):
             output = func(*args, **kwargs)
             self._count(name, formula, given, (args, kwargs, output))
             return output
-        if func is torch.ops.higher_order.cond:
-            condition, if_true, if_false, operands = args
-            self._usage.note_values_read()
-            with self:
-                return (if_true if condition else if_false)(*operands)
-        if eager_kernel(func) is None:
+        if plain_form(func) is None and eager_kernel(func) is None:
             self._run.note_uncounted(name, given)
         return super().run_higher_order(func, args, kwargs)
 

@@ -19,7 +19,6 @@ __all__ = [
     "OpOverloadPacket",
     "dispatch_keys",
     "dispatches_itself",
-    "eager_kernel",
     "functions_as_they_are",
     "has_kernel",
     "has_kernel_for",
@@ -31,7 +30,6 @@ __all__ = [
     "without_dispatch_modes",
 ]
 
-BY_OTHER_OPERATORS = torch._C.DispatchKey.CompositeExplicitAutograd
 ON_THE_CPU = torch._C.DispatchKey.CPU
 
 # What torch tells apart about a tensor - sparse, conjugated, wrapped, of a mode - as a set of keys.
@@ -97,9 +95,3 @@ def qualified_name(packet: object) -> str:
 def run_on_cpu(operator: OpOverload, args: Any, kwargs: Any) -> Any:
     """Run the CPU kernel of an operator, so that a mode sees the operators that it calls."""
     return operator._op_dk(ON_THE_CPU, *args, **kwargs)
-
-
-def eager_kernel(operator: HigherOrderOperator) -> Callable[..., Any] | None:
-    """Return the kernel that runs an operator which takes functions, by calling these functions."""
-    kernel: Callable[..., Any] | None = operator.py_kernels.get(BY_OTHER_OPERATORS)
-    return kernel

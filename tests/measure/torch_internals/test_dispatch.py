@@ -17,7 +17,6 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     OpOverload,
     OpOverloadPacket,
     dispatch_keys,
-    eager_kernel,
     has_kernel,
     has_kernel_for,
     number_of_dispatch_modes,
@@ -27,6 +26,7 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     schema_of,
     without_dispatch_modes,
 )
+from pytest_flopbudget.measure.torch_internals.higher_order import eager_kernel
 
 aten = torch.ops.aten
 

@@ -70,8 +70,8 @@ class MetaTensors(UnreadableTensors):
         super().__init__(known, note, note_failure)
         self._devices = devices  # where the tensors would lie
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def call(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Call a function, or answer for it."""
         if "device" not in kwargs and func not in HANDLED:
             return func(*args, **kwargs)
         if func in READS and len(args) == 1 and not kwargs:
@@ -82,7 +82,7 @@ class MetaTensors(UnreadableTensors):
             func, args, kwargs = self._move(func, args, kwargs)
         elif "device" in kwargs:
             kwargs = kwargs | {"device": self._place(kwargs["device"])}
-        return super().__torch_function__(func, types, args, kwargs)
+        return super().call(func, args, kwargs)
 
     def _answer(self, func: Any, tensor: torch.Tensor) -> Any:
         """Return what a tensor on meta would answer; others answer themselves."""
