@@ -116,8 +116,8 @@ class Surroundings:
                 if id(holder) in seen or isinstance(holder, FrameType) or _is_one(holder, own):
                     continue
                 seen.add(id(holder))
-                if _library(holder) == OWN:  # what a formula gets, and may keep
-                    continue
+                if _library(holder) == OWN or _is_of_torch(holder):
+                    continue  # what a formula gets, and may keep; what torch keeps for itself
                 if id(holder) in made and not _keeps_by_name(holder):
                     level.append(holder)
                 else:
@@ -143,8 +143,10 @@ class Surroundings:
         owner = _class_of(holder) if isinstance(holder, dict) else holder
         names = holder if isinstance(holder, dict) else getattr(holder, "__dict__", {})
         before = self._before.get(id(owner if isinstance(owner, type) else names), {})
+        # A global of a module that is far from the model, and has it filled when it is needed.
+        unknown = None if "__spec__" in names else MISSING
         for name in [name for name, value in names.items() if id(value) in held]:
-            old = before.get(name, MISSING)
+            old = before.get(name, unknown)
             if isinstance(owner, type):  # only a class itself may change its names
                 delattr(owner, name) if old is MISSING else setattr(owner, name, old)
             else:
@@ -159,6 +161,13 @@ def _is_unreal(value: Any) -> bool:
 def _class_of(namespace: dict[str, Any]) -> type | None:
     """Return the class whose names a dict has, if it is one's."""
     return next((kind for kind in gc.get_referrers(namespace) if isinstance(kind, type)), None)
+
+
+def _is_of_torch(holder: Any) -> bool:
+    """Return whether something is the namespace of a module of torch."""
+    if type(holder) is not dict or "__spec__" not in holder:
+        return False
+    return str(holder.get("__name__")).partition(".")[0] == "torch"
 
 
 def _keeps_by_name(holder: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings
+from tests.measure.helpers import Fn
 
 pytestmark = pytest.mark.usefixtures("brief_timing")
 
@@ -189,3 +190,41 @@ def unreal() -> list[Tensor]:
     return [
         o for o in gc.get_objects() if type(o) is Tensor and o.is_meta and o.shape == (300, 300)
     ]
+
+
+def test_what_torch_keeps_for_itself_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.nested._internal import nested_tensor
+
+    monkeypatch.setattr(nested_tensor, "_dummy_instance", None)  # as before its first use
+
+    def forward(rows: Tensor) -> Tensor:
+        parts = torch.nested.nested_tensor([rows, rows[:2]], layout=torch.jagged)
+        return (parts * 2).values() @ torch.ones(8, 8)
+
+    for _ in range(2):
+        assert profile_model(Fn(forward), torch.zeros(3, 8)).flops == 2 * 5 * 8 * 8
+
+
+def test_a_global_of_a_module_that_is_far_away() -> None:
+    far = ModuleType("far")
+    source = """
+import torch
+TABLE = None
+
+def table(n):
+    global TABLE
+    if TABLE is None:
+        TABLE = torch.ones(n, n)
+    return TABLE
+"""
+    exec(source, vars(far))  # noqa: S102
+    vars(far)["__spec__"] = None
+    hidden = [[[[[far]]]]]  # not within a few steps
+
+    def forward(rows: Tensor) -> Tensor:
+        return rows @ hidden[0][0][0][0][0].table(300)  # type: ignore[attr-defined]
+
+    model, rows = Fn(forward), torch.zeros(3, 300)
+    for _ in range(2):
+        assert profile_model(model, rows).flops == 2 * 3 * 300 * 300
+    assert not model(rows).is_meta
