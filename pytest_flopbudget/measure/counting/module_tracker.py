@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from pytest_flopbudget.measure.call import shapes
 from pytest_flopbudget.measure.layers import ROOT, AutogradOwners, Layers
 from pytest_flopbudget.measure.torch_internals.autograd import running_node, sequence_number
+from pytest_flopbudget.measure.torch_internals.modules import is_scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +51,7 @@ class ModuleTracker:
         handles = []
         try:
             for index, module in enumerate(self._layers.modules):
-                if isinstance(module, torch.jit.RecursiveScriptModule):  # type: ignore[attr-defined]
+                if is_scripted(module):
                     continue  # it takes no hooks: what it runs belongs to the layer around it
                 enter, leave = partial(self._enter, index), partial(self._exit, index)
                 handles += [

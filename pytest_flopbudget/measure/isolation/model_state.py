@@ -28,6 +28,10 @@ from pytest_flopbudget.measure.isolation.object_walk import (
 )
 from pytest_flopbudget.measure.isolation.random_state import random_state_restored
 from pytest_flopbudget.measure.torch_internals.autograd import gradient_hooks, set_gradient_hooks
+from pytest_flopbudget.measure.torch_internals.modules import (
+    script_attributes,
+    set_script_attribute,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +57,7 @@ class SavedState:
         self._replays: dict[int, Replay] = {}  # of iterators that cannot be copied, by their ids
         self._substitution = partial(Substitution, replays=self._replays)
         self._classes = [(kind, dict(vars(kind))) for kind in found.classes]
+        self._scripted = [(module, script_attributes(module)) for module in found.scripted]
         self._types = [(value, type(value)) for value in found.changeable]
         self._slots = [(value, slots_of(value)) for value in found.slotted]
         self._restorers = [f for f in map(restorer_of, found.others) if f is not None]
@@ -63,6 +68,10 @@ class SavedState:
         """Put another tensor in the place of each one, wherever the model holds it."""
         self._substitution = partial(Substitution, substitute_of, self._replays)
         _put(self._tensor_holders, _may_hold_tensors, self._substitution().of)
+        for module, attributes in self._scripted:
+            for name, value in attributes.items():
+                if isinstance(value, torch.Tensor):
+                    set_script_attribute(module, name, substitute_of(value))
         self.renew_iterators()
 
     def renew_iterators(self) -> None:
@@ -93,6 +102,10 @@ class SavedState:
         """Put back what has no container: names of classes, the class of an object, slots."""
         for kind, names in self._classes:
             _rename(kind, names)
+        for module, attributes in self._scripted:
+            for name, now in script_attributes(module).items():
+                if now is not attributes[name]:
+                    set_script_attribute(module, name, attributes[name])
         for owner, kind in self._types:
             if type(owner) is not kind:
                 owner.__class__ = kind

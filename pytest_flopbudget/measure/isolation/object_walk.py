@@ -16,6 +16,7 @@ from torch import nn
 
 from pytest_flopbudget.measure.isolation.iterators import is_iterator
 from pytest_flopbudget.measure.isolation.references import references_of
+from pytest_flopbudget.measure.torch_internals.modules import is_scripted, script_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,6 +58,7 @@ class ObjectWalk:
         self.holders: set[int] = set()  # those of them, by id, that hold more than plain values
         self.slotted: list[Any] = []  # objects with `__slots__`
         self.changeable: list[Any] = []  # objects that may become ones of another class
+        self.scripted: list[nn.Module] = []
         self.classes: list[type] = []  # of modules, but for torch's own
         self.iterators: list[Any] = []
         self.others: list[Any] = []  # perhaps with a state that has no name
@@ -114,6 +116,9 @@ class ObjectWalk:
             self._visit_later([vars(value)], 0 if is_module else depth + 1)
         if is_module:
             self._visit_classes(type(value))
+            if is_scripted(value):
+                self.scripted.append(value)
+                self._visit_later(script_attributes(value).values(), depth + 1)
 
     def _visit_classes(self, module_type: type) -> None:
         """Visit what the classes of a module share, and what their functions refer to."""

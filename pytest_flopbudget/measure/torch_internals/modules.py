@@ -6,8 +6,9 @@ import sys
 from inspect import ismethod
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 # The attributes of a module that run it, looked up on the instance: uncompiled and compiled.
@@ -42,6 +43,22 @@ def has_own_train(module: nn.Module) -> bool:
     """Return whether `train()` and `eval()` may do more to a module than set its flags."""
     library = str(getattr(type(module).train, "__module__", "")).partition(".")[0]
     return library != "torch" or "train" in vars(module)
+
+
+def is_scripted(module: nn.Module) -> bool:
+    """Return whether a module was scripted or traced, and runs in torch's own runtime."""
+    return isinstance(module, torch.jit.RecursiveScriptModule)  # type: ignore[attr-defined]
+
+
+def script_attributes(module: Any) -> dict[str, Any]:
+    """Return the attributes that a scripted module keeps in that runtime; a frozen one has none."""
+    kind = vars(module).get("_concrete_type")
+    return {} if kind is None else {name: module._c.getattr(name) for name in kind.get_attributes()}
+
+
+def set_script_attribute(module: Any, name: str, value: Any) -> None:
+    """Set an attribute that a scripted module keeps in that runtime, also a parameter."""
+    module._c.setattr(name, value)
 
 
 def dynamo_is_loaded() -> bool:
