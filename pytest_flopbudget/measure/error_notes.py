@@ -14,6 +14,7 @@ from pytest_flopbudget.profile.shapes import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from pytest_flopbudget.measure.layers import Layers
 
@@ -33,17 +34,29 @@ def layer_note_on_error(layers: Layers) -> Iterator[None]:
         raise
 
 
-def _note(error: BaseException, layers: Layers) -> str:
-    """Describe the innermost layer that was running, and its inputs if it was called as one."""
+def running_layer(error: BaseException, layers: Layers) -> int | None:
+    """Return the innermost layer that was running when an error was raised, if any was."""
+    running = _running(error, layers)
+    return running[0][0] if running else None
+
+
+def _running(error: BaseException, layers: Layers) -> list[tuple[int, FrameType]]:
+    """Return the layers that were running, each with a frame of it, the innermost first."""
     index = {id(module): i for i, module in enumerate(layers.modules)}
     frames = [f for f, _ in walk_tb(error.__traceback__) if f.f_code.co_name in (CALL, FORWARD)]
-    running = [f for f in reversed(frames) if id(f.f_locals.get("self")) in index]
+    found = ((index.get(id(frame.f_locals.get("self"))), frame) for frame in reversed(frames))
+    return [(layer, frame) for layer, frame in found if layer is not None]
+
+
+def _note(error: BaseException, layers: Layers) -> str:
+    """Describe the innermost layer that was running, and its inputs if it was called as one."""
+    running = _running(error, layers)
     if not running:
         return ""
-    layer = running[0].f_locals["self"]
-    called = (f for f in running if f.f_code.co_name == CALL and f.f_locals["self"] is layer)
-    path = shown_path(layers.paths[index[id(layer)]])
-    return f"in layer `{path}` ({type(layer).__name__}){_inputs(next(called, None))}"
+    innermost = running[0][0]
+    called = (f for layer, f in running if layer == innermost and f.f_code.co_name == CALL)
+    path, kind = shown_path(layers.paths[innermost]), type(layers.modules[innermost]).__name__
+    return f"in layer `{path}` ({kind}){_inputs(next(called, None))}"
 
 
 def _inputs(frame: Any) -> str:

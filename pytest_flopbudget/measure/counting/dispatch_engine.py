@@ -8,18 +8,21 @@ from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.call import GradientsNeededError, set_mode, tensors_in
 from pytest_flopbudget.measure.counting.backends.fallback import on_first_backend
 from pytest_flopbudget.measure.counting.eager_mode import eager_mode
+from pytest_flopbudget.measure.counting.external_tensors import KERNEL
 from pytest_flopbudget.measure.counting.flop_count import FlopCount
 from pytest_flopbudget.measure.counting.flop_counter import FlopCounterMode, FormulaError
 from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
 from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
+from pytest_flopbudget.measure.error_notes import running_layer
 from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings
 from pytest_flopbudget.measure.isolation.random_state import seed_generators
 from pytest_flopbudget.measure.isolation.tensor_contents import (
     contents_restored,
     memory_restored,
 )
+from pytest_flopbudget.measure.layers import ROOT
 from pytest_flopbudget.measure.torch_internals.dispatch import number_of_dispatch_modes
-from pytest_flopbudget.measure.torch_internals.fake_tensors import is_about_values
+from pytest_flopbudget.measure.torch_internals.fake_tensors import NO_ADDRESS, is_about_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,27 +49,38 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
         Exception: what the model itself raises when it runs for real, or as near as its weights
             let it.
     """
-    state = profiled.state
+    state, layers = profiled.state, profiled.layers
+    with_kernels: set[int] = (
+        set()
+    )  # layers that run a raw kernel, as an attempt without values says
 
     def attempt(backend: Backend, is_last: bool) -> FlopCount:
         run = CountingRun(backend, profiled, is_last=is_last)
         if not is_last:
-            return run.counted()
+            try:
+                return run.counted()
+            except RuntimeError as error:
+                if NO_ADDRESS in str(error) and error is not run.failure:
+                    with_kernels.add(running_layer(error, layers) or ROOT)
+                raise
         # What writes into them need not be an operator.
         with contents_restored(profiled.unseen), memory_restored(state.tensors):
             return run.counted()
 
     try:
-        return on_first_backend(
+        count = on_first_backend(
             attempt,
             on_meta=profiled.is_on_meta,
             final=(FormulaError, GradientsNeededError),
-            surroundings=Surroundings(profiled.layers.modules),
+            surroundings=Surroundings(layers.modules),
         )
     except Exception as error:
         if profiled.is_on_meta and is_about_values(error):
             raise _values_error(profiled, error) from error
         raise
+    for layer in with_kernels:
+        count.note_uncounted(KERNEL, layer, ())
+    return count
 
 
 def _values_error(profiled: ProfiledCall, error: Exception) -> MeasureError:
@@ -97,7 +111,7 @@ class CountingRun:
         self.count = FlopCount(backend.name, forward, backward, self.tracker.module_calls)
         self._profiled = profiled
         self._is_last = is_last
-        self._failure: Exception | None = None  # the first one, which a model may swallow
+        self.failure: Exception | None = None  # the first one, which a model may swallow
 
     def counted(self) -> FlopCount:
         """Run the call, restore the model, and return what the call cost.
@@ -151,7 +165,7 @@ class CountingRun:
 
     def note_failure(self, error: Exception) -> None:
         """Note what the backend could not do: a model may catch it, and go another way."""
-        self._failure = self._failure or error
+        self.failure = self.failure or error
 
     def _run(self, inputs: ModelCall, usage: TensorUsage) -> None:
         """Run the call, and backward in training mode."""
@@ -160,8 +174,8 @@ class CountingRun:
         if inputs.training:
             with self.tracker.backward():
                 inputs.backward(output)
-        if self._failure is not None and not self._is_last:
-            raise self._failure
+        if self.failure is not None and not self._is_last:
+            raise self.failure
 
     def _note_external(self, name: str, tensor: torch.Tensor) -> None:
         self.note_unknown(OutsideError(name), name, [tensor])

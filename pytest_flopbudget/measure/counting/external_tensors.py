@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -104,6 +105,7 @@ class ReadableTensors(ExternalTensors):
     def __init__(self, known: Iterable[torch.Tensor], note: Note) -> None:
         super().__init__(known, note)
         self._shared: dict[Storage, tuple[torch.Tensor, torch.Tensor, int]] = {}
+        self._product_noted = False  # by an array, so that what came of it needs no note
 
     @classmethod
     def beside(
@@ -122,7 +124,19 @@ class ReadableTensors(ExternalTensors):
         output = func(*args, **kwargs)
         if func in LEAVING:
             self._note_leaving(func, args[0])
+        if func in SHARING and _has_floats(args[0]):
+            if func is torch.Tensor.numpy:
+                return _watched(output, partial(self._note_product, args[0]))
+            self._note_product(args[0])  # nobody can watch what numpy takes this way
         return output
+
+    def _note_product(self, tensor: torch.Tensor) -> None:
+        """Note that numpy computed a product of the values of a tensor, and not what came of it."""
+        self._product_noted = True
+        self._note(ARRAY, tensor)
+
+    def _may_be_computed(self, tensor: torch.Tensor) -> bool:
+        return not self._product_noted and super()._may_be_computed(tensor)
 
     def _note_leaving(self, func: Any, tensor: torch.Tensor) -> None:
         self.values_left = True
@@ -157,6 +171,12 @@ def _has_floats(tensor: torch.Tensor) -> bool:
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.equal(one.detach().nan_to_num(), other.nan_to_num())
+
+
+def _watched(array: Any, note: Callable[[], None]) -> Any:
+    from pytest_flopbudget.measure.counting.watched_arrays import watched
+
+    return watched(array, note)
 
 
 def _called_by_torch() -> bool:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import torch
 
 
-NO_VALUES = (".numpy() is not supported for tensor subclasses", "Cannot access data pointer of")
+NO_ADDRESS = "Cannot access data pointer of"  # says a tensor without values that is asked for it
+NO_VALUES = (".numpy() is not supported for tensor subclasses", NO_ADDRESS)
 
 
 def fake_tensor_mode() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import pickle
 from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -319,6 +320,87 @@ def test_a_lazy_layer_elsewhere_in_the_process() -> None:
     lazy = nn.LazyLinear(16)
     assert profile_model(TwoLayers(logged), x(4, 8)).counted_on == "real"
     assert nn.parameter.is_lazy(lazy.weight)
+
+
+def a(rows: Tensor) -> Any:
+    return rows.detach().numpy()
+
+
+GIVEN_BACK: dict[str, Callable[[Tensor], Any]] = {
+    "list": lambda rows: torch.tensor((a(rows) @ W).tolist()),
+    "new_tensor": lambda rows: rows.new_tensor((a(rows) @ W).tolist()),
+    "float": lambda rows: rows * float((a(rows) @ W).sum()),
+    "number of numpy": lambda rows: rows * (a(rows) @ W).sum(),
+    "full": lambda rows: torch.full((4, 8), float((a(rows) @ W).sum())),
+    "fill": lambda rows: rows.fill_(float((a(rows) @ W).sum())),
+    "array as output": lambda rows: a(rows) @ W,
+    "dict as output": lambda rows: {"rows": rows, "array": a(rows) @ W},
+    "list as output": lambda rows: (a(rows) @ W).tolist(),
+    "float as output": lambda rows: float((a(rows) @ W).sum()),
+    "method": lambda rows: rows * float(a(rows).dot(W).sum()),
+    "dot": lambda rows: rows * float(np.dot(a(rows), W).sum()),
+    "einsum": lambda rows: rows * float(np.einsum("ij,jk", a(rows), W).sum()),
+    "tensordot": lambda rows: rows * float(np.tensordot(a(rows), W, 1).sum()),
+    "solve": lambda rows: rows * float(np.linalg.solve(W, a(rows).T).sum()),
+    "singular values": lambda rows: rows * float(np.linalg.svd(a(rows))[1].sum()),
+    "fft": lambda rows: rows * float(np.abs(np.fft.fft(a(rows))).sum()),
+    "convolve": lambda rows: rows * float(np.convolve(a(rows)[0], W[0]).sum()),
+    "of another dtype": lambda rows: rows * float((a(rows).astype("float64") @ W).sum()),
+    "of a copy": lambda rows: rows * float((a(rows).T.copy().T @ W).sum()),
+    "of parts": lambda rows: rows * float((np.stack([*a(rows)]) @ W).sum()),
+    "of a result": lambda rows: rows * float((np.exp(a(rows) * 2)[:, ::-1] @ W).sum()),
+    "on the right": lambda rows: rows * float((W @ a(rows).T).sum()),
+    "in place": lambda rows: rows * float(np.matmul(a(rows), W, out=np.zeros_like(W[:4])).sum()),
+    "asarray": lambda rows: rows * float((np.asarray(rows.detach()) @ W).sum()),
+    "array": lambda rows: rows * float((np.array(rows.detach()) @ W).sum()),
+}
+
+
+@pytest.mark.parametrize("forward", GIVEN_BACK.values(), ids=GIVEN_BACK)
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_what_numpy_multiplies_is_uncounted_whatever_it_gives_back(
+    forward: Callable[[Tensor], Any],
+) -> None:
+    profile = profile_model(Fn(forward), torch.ones(4, 8))
+    assert {(u.operator, u.calls) for u in profile.uncounted} == {("outside::array", 1)}
+    assert profile.data_dependent
+
+
+FREE: dict[str, Callable[[Tensor], Any]] = {
+    "mean": lambda rows: rows * float(a(rows).mean()),
+    "norm": lambda rows: rows * float(np.linalg.norm(a(rows))),
+    "element-wise": lambda rows: rows * float(np.maximum(a(rows) * 2 + 1, 0).max()),
+    "where": lambda rows: rows * float(np.where(a(rows) > 0, a(rows), 0).max()),
+    "own": lambda rows: rows * float(a(rows).max() + (W @ W).max()),
+    "written": lambda rows: (
+        rows * float(np.add(a(rows), 1, where=a(rows) > 0, out=np.zeros((4, 8))).shape[0])
+    ),
+    "printed": lambda rows: rows * len(repr(a(rows))),
+    "shape": lambda rows: rows * a(rows).size,
+    "class": lambda rows: rows * isinstance(a(rows), np.ndarray),
+    "pickled": lambda rows: rows * pickle.loads(pickle.dumps(a(rows))).shape[0],  # noqa: S301
+}
+
+
+@pytest.mark.parametrize("forward", FREE.values(), ids=FREE)
+def test_what_numpy_computes_without_products_is_free(forward: Callable[[Tensor], Any]) -> None:
+    profile = profile_model(Fn(forward), torch.ones(4, 8))
+    assert (profile.uncounted, profile.flops) == ((), 0)
+
+
+def test_a_raw_kernel_that_asks_torch_for_nothing_in_a_real_run() -> None:
+    """Only the error on meta tells: the address of a tensor without values was asked for."""
+
+    def kernel(rows: Tensor) -> Tensor:
+        if hasattr(rows, "fake_mode") or rows.untyped_storage().device.type == "meta":
+            raise RuntimeError("Cannot access data pointer of Tensor (e.g. FakeTensor)")
+        return rows
+
+    profile = profile_model(TwoLayers(Fn(kernel)), x(4, 8))
+    assert [(u.operator, u.path, u.calls) for u in profile.uncounted] == [
+        ("outside::kernel", "between", 1)
+    ]
+    assert profile.counted_on == "real"
 
 
 def test_a_returned_array_is_uncounted() -> None:

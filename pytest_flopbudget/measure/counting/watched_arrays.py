@@ -1,0 +1,87 @@
+"""Arrays of numpy that tell when a product is computed of them, whatever becomes of the result.
+
+Element-wise functions and reductions are as free as those of PyTorch, and their results are watched
+too. What numpy is given as an array of its own class, as by `numpy.asarray`, is no longer watched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PRODUCTS = frozenset(  # functions of numpy that multiply and add, besides generalised ufuncs
+    {
+        *("dot", "vdot", "inner", "tensordot", "einsum", "convolve", "correlate", "cov"),
+        *("corrcoef", "polyfit", "vander", "matrix_power", "multi_dot"),
+    }
+)
+MODULES = ("numpy.linalg", "numpy.fft")  # whose functions do, but for these
+FREE = frozenset({"norm", "vector_norm", "matrix_norm", "trace", "diagonal", "matrix_transpose",
+                  "fftshift", "ifftshift", "fftfreq", "rfftfreq"})  # fmt: skip
+
+
+class WatchedArray(np.ndarray):
+    """An array that calls `note` where a product is computed of it or of what came of it."""
+
+    note: Callable[[], None] | None = None
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.note = getattr(source, "note", None)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        note = _note_of(inputs)
+        if note is not None and ufunc.signature is not None:
+            note()
+        if "out" in kwargs:
+            kwargs["out"] = tuple(map(plain, kwargs["out"]))
+        inputs = tuple(map(plain, inputs))
+        if "where" in kwargs:
+            kwargs["where"] = plain(kwargs["where"])
+        return _watched(getattr(ufunc, method)(*inputs, **kwargs), note)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        note = self.note
+        if note is not None and _is_product(func):
+            note()
+        kinds = tuple(kind for kind in types if kind is not WatchedArray)
+        return _watched(super().__array_function__(func, (*kinds, np.ndarray), args, kwargs), note)
+
+    def dot(self, other: Any, out: Any = None) -> Any:
+        """Compute a product, as `numpy.dot` does."""
+        if self.note is not None:
+            self.note()
+        return _watched(plain(self).dot(plain(other), out), self.note)
+
+
+def watched(array: np.ndarray[Any, Any], note: Callable[[], None]) -> WatchedArray:
+    """Return the same array in the same memory, but watched."""
+    found = array.view(WatchedArray)
+    found.note = note
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Return an array as one of numpy's own class, in the same memory; other values as they are."""
+    return value.view(np.ndarray) if isinstance(value, WatchedArray) else value
+
+
+def _note_of(values: Any) -> Callable[[], None] | None:
+    notes = (value.note for value in values if isinstance(value, WatchedArray))
+    return next((note for note in notes if note is not None), None)
+
+
+def _watched(result: Any, note: Callable[[], None] | None) -> Any:
+    if type(result) in (tuple, list):
+        return type(result)(_watched(one, note) for one in result)
+    if type(result) in (np.ndarray, WatchedArray) and note is not None:
+        return watched(result, note)
+    return result
+
+
+def _is_product(func: Any) -> bool:
+    name, module = func.__name__, str(func.__module__)
+    return name in PRODUCTS or (module.startswith(MODULES) and name not in FREE)
