@@ -17,6 +17,7 @@ from pytest_flopbudget.measure.isolation.iterators import Substitution, replayed
 from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.isolation.object_walk import ObjectWalk
 from pytest_flopbudget.measure.isolation.placement import TensorCopies
+from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
 from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves
 
 if TYPE_CHECKING:
@@ -202,8 +203,9 @@ def _parts(tensor: torch.Tensor) -> torch.Tensor:
 
 def shapes(values: Any) -> tuple[Shape, ...]:
     """Return the shapes of the tensors in nested containers; a nested tensor has none."""
-    found = (values,) if isinstance(values, torch.Tensor) else tensors_in(values)
-    return tuple(tuple(map(int, t.shape)) for t in found if not _is_nested(t))
+    with functions_as_they_are():
+        found = (values,) if isinstance(values, torch.Tensor) else tensors_in(values)
+        return tuple(tuple(map(int, t.shape)) for t in found if not _is_nested(t))
 
 
 def _is_nested(tensor: torch.Tensor) -> bool:

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from pytest_flopbudget.measure.counting.formulas import formula_of
 from pytest_flopbudget.measure.hardware.mapped_files import is_mapped_from_file
 from pytest_flopbudget.measure.torch_internals.autograd import write_count
+from pytest_flopbudget.measure.torch_internals.dispatch import HigherOrderOperator
 from pytest_flopbudget.measure.torch_internals.higher_order import plain_form
 from pytest_flopbudget.measure.torch_internals.storages import Storage, address_of, storage_of
 
@@ -45,9 +46,10 @@ class ExternalTensors(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
-        if (plain := plain_form(func)) is not None and formula_of(func) is None:
+        if isinstance(func, HigherOrderOperator) and formula_of(func) is None:
+            func = plain_form(func) or func
             with self:
-                return plain(*args, **(kwargs or {}))
+                return func(*args, **(kwargs or {}))
         return self.call(func, args, kwargs or {})
 
     def call(self, func: Any, args: Any, kwargs: Any) -> Any:

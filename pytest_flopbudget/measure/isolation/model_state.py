@@ -41,8 +41,13 @@ if TYPE_CHECKING:
     Holder = tuple[Any, Any]  # a container, and what it held
 
 
+MAY_HOLD = (torch.Tensor, tuple)
+
+
 class SavedState:
     """The contents of all containers of a model, or of the arguments of a call, and its tensors."""
+
+    is_restored = False  # and nothing was prepared to run since
 
     def __init__(self, owner: object) -> None:
         with garbage_collection_off():  # nothing becomes garbage
@@ -50,8 +55,9 @@ class SavedState:
 
     def _save(self, found: ObjectWalk) -> None:
         self.tensors = found.tensors
-        self._containers = [(container, copy_of(container)) for container in found.containers]
-        holders = [pair for pair in self._containers if id(pair[0]) in found.holders]
+        self._empty = found.empty
+        self._containers = [(one, kind_of(one), copy_of(one)) for one in found.containers]
+        holders = [(one, copy) for one, _, copy in self._containers if id(one) in found.holders]
         self._tensor_holders = _holding(_may_hold_tensors, holders)
         self._iterator_holders = _holding(_may_hold_iterators, holders) if found.iterators else []
         self._replays: dict[int, Replay] = {}  # of iterators that cannot be copied, by their ids
@@ -66,6 +72,7 @@ class SavedState:
 
     def substitute(self, substitute_of: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """Put another tensor in the place of each one, wherever the model holds it."""
+        self.is_restored = False
         self._substitution = partial(Substitution, substitute_of, self._replays)
         _put(self._tensor_holders, _may_hold_tensors, self._substitution().of)
         for module, attributes in self._scripted:
@@ -76,19 +83,23 @@ class SavedState:
 
     def renew_iterators(self) -> None:
         """Have what draws from an iterator begin where it stood when it was saved."""
+        self.is_restored = False
         _put(self._iterator_holders, _may_hold_iterators, self._substitution().of)
 
     def clear_gradients(self) -> None:
         """Set gradients aside, so that a backward call adds nothing to them."""
+        self.is_restored = False
         for tensor, _, gradient, _ in self._leaves:
             if gradient is not None:
                 tensor.grad = None
 
     def restore(self) -> None:
         """Put everything back as it was when it was saved."""
-        for container, saved in self._containers:
-            kind = kind_of(container)
-            if (saved or kind.__len__(container)) and not _is_same(kind, container, saved):
+        for container in self._empty:
+            if container:
+                container.clear()
+        for container, kind, saved in self._containers:
+            if not _is_same(kind, container, saved):
                 _refill(container, saved)
         if any(replay.drawn for replay in self._replays.values()):
             _put(self._iterator_holders, _may_hold_iterators, self._unspent)
@@ -97,6 +108,7 @@ class SavedState:
             restore()
         self._restore_objects()
         self._restore_leaves()
+        self.is_restored = True
 
     def _restore_objects(self) -> None:
         """Put back what has no container: names of classes, the class of an object, slots."""
@@ -136,7 +148,8 @@ def restored_after(model: nn.Module) -> Iterator[SavedState]:
         try:
             yield state
         finally:
-            state.restore()
+            if not state.is_restored:
+                state.restore()
 
 
 def _refill(container: Any, values: Any) -> None:
@@ -168,7 +181,7 @@ def _holding(may_hold: Callable[[Any], bool], holders: list[Holder]) -> list[Hol
 
 
 def _may_hold_tensors(value: Any) -> bool:
-    return isinstance(value, torch.Tensor | tuple)
+    return isinstance(value, MAY_HOLD)
 
 
 def _may_hold_iterators(value: Any) -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CONTAINERS = (dict, OrderedDict, list, set, deque)
+EXACTLY = frozenset(CONTAINERS)  # by their type: these have no ways of their own
+TUPLES = (tuple, frozenset)
 # How deep containers are followed inside of a module; an object and its `__dict__` are two levels.
 # A module may refer to a trainer, a data set or a linked list, which have no end and whose state is
 # not the model's. Modules themselves may be nested to any depth.
@@ -55,6 +57,7 @@ class ObjectWalk:
 
     def __init__(self, start: object) -> None:
         self.containers: list[Any] = []  # dicts, lists, sets and deques
+        self.empty: list[Any] = []  # those of them with nothing inside, which need no copy
         self.holders: set[int] = set()  # those of them, by id, that hold more than plain values
         self.slotted: list[Any] = []  # objects with `__slots__`
         self.changeable: list[Any] = []  # objects that may become ones of another class
@@ -82,22 +85,30 @@ class ObjectWalk:
         if isinstance(value, torch.Tensor):
             if id(value) not in self._tensors:
                 self._tensors[id(value)] = value
-                self.containers.append(vars(value))
-            return
-        if depth > MAX_DEPTH or id(value) in self._seen or isinstance(value, OPAQUE):
-            return
-        self._seen[id(value)] = value
-        if isinstance(value, CONTAINERS):
-            kind = kind_of(value)
-            self.containers.append(value)
-            if kind.__len__(value):  # most are empty: those for the hooks of a module
-                held = dict.values(value) if isinstance(value, dict) else kind.__iter__(value)
-                if self._visit_later(held, depth + 1):
-                    self.holders.add(id(value))
-        elif isinstance(value, tuple | frozenset):
-            self._visit_later(value, depth + 1)
-        else:
-            self._visit_object(value, depth)
+                attributes = vars(value)
+                (self.containers if attributes else self.empty).append(attributes)
+        elif depth > MAX_DEPTH or id(value) in self._seen:
+            pass
+        elif type(value) in EXACTLY:
+            self._seen[id(value)] = value
+            if value:
+                self._visit_container(value, depth)
+            else:  # as most: those for the hooks of a module
+                self.empty.append(value)
+        elif not isinstance(value, OPAQUE):
+            self._seen[id(value)] = value
+            if isinstance(value, CONTAINERS):
+                self._visit_container(value, depth)
+            elif isinstance(value, TUPLES):
+                self._visit_later(value, depth + 1)
+            else:
+                self._visit_object(value, depth)
+
+    def _visit_container(self, value: Any, depth: int) -> None:
+        self.containers.append(value)
+        held = dict.values(value) if isinstance(value, dict) else kind_of(value).__iter__(value)
+        if self._visit_later(held, depth + 1):
+            self.holders.add(id(value))
 
     def _visit_object(self, value: Any, depth: int) -> None:
         is_module = isinstance(value, nn.Module)
