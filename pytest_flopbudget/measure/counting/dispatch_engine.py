@@ -12,6 +12,10 @@ from pytest_flopbudget.measure.counting.external_tensors import KERNEL
 from pytest_flopbudget.measure.counting.flop_count import FlopCount
 from pytest_flopbudget.measure.counting.flop_counter import FlopCounterMode, FormulaError
 from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
+from pytest_flopbudget.measure.counting.other_processes import (
+    PROCESS,
+    other_processes_noticed,
+)
 from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
 from pytest_flopbudget.measure.error_notes import running_layer
 from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings
@@ -133,6 +137,7 @@ class CountingRun:
                 eager_mode(profiled.layers, training=training),
                 backend.entered(),
                 external,
+                other_processes_noticed(self._note_process),
                 self.tracker.attached(),
                 FlopCounterMode(self, usage),
             ):
@@ -179,6 +184,9 @@ class CountingRun:
 
     def _note_external(self, name: str, tensor: torch.Tensor) -> None:
         self.note_unknown(OutsideError(name), name, [tensor])
+
+    def _note_process(self) -> None:
+        self.note_uncounted(PROCESS, ())
 
     def _note_thread(self, layer: int, values: Any) -> None:
         """Note a layer that runs in a thread of the model's own, where no mode sees operators."""

@@ -22,6 +22,7 @@ __all__ = [
     "functions_as_they_are",
     "has_kernel",
     "has_kernel_for",
+    "leave_all_modes",
     "number_of_dispatch_modes",
     "overloads_of",
     "qualified_name",
@@ -68,6 +69,14 @@ class DispatchMode(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         """Have `__torch_dispatch__` left as it is; no user compiles what runs under our modes."""
         return False
+
+
+def leave_all_modes() -> None:
+    """Take all modes of both kinds from this thread, for good: for a process that was forked."""
+    while torch._C._len_torch_dispatch_stack():
+        torch._C._pop_torch_dispatch_stack(None)
+    while torch._C._len_torch_function_stack():
+        torch._C._pop_torch_function_stack()
 
 
 def dispatches_itself(kind: type) -> bool:
