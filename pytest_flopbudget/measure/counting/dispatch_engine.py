@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import MeasureError
@@ -25,7 +26,7 @@ from pytest_flopbudget.measure.isolation.tensor_contents import (
     memory_restored,
 )
 from pytest_flopbudget.measure.layers import ROOT
-from pytest_flopbudget.measure.torch_internals.dispatch import number_of_dispatch_modes
+from pytest_flopbudget.measure.torch_internals.dispatch import dispatch_modes
 from pytest_flopbudget.measure.torch_internals.fake_tensors import NO_ADDRESS, is_about_values
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class CountingRun:
         forward, backward = ([0] * len(profiled.layers) for _ in range(2))
         self.count = FlopCount(backend.name, forward, backward, self.tracker.module_calls)
         self._profiled = profiled
+        self._thread = get_ident()
         self._is_last = is_last
         self.failure: Exception | None = None  # the first one, which a model may swallow
 
@@ -189,6 +191,11 @@ class CountingRun:
         self.note_uncounted(PROCESS, ())
 
     def _note_thread(self, layer: int, values: Any) -> None:
-        """Note a layer that runs in a thread of the model's own, where no mode sees operators."""
-        if not number_of_dispatch_modes():
+        """Note a layer that runs in a thread of the model's own, where this mode sees nothing.
+
+        The threads of autograd have the modes of the thread that they serve.
+        """
+        if get_ident() == self._thread:
+            return
+        if not any(isinstance(mode, FlopCounterMode) for mode in dispatch_modes()):
             self.count.note_uncounted(THREAD, layer, tensors_in(values))

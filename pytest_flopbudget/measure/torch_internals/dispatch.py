@@ -18,12 +18,12 @@ __all__ = [
     "OpOverload",
     "OpOverloadPacket",
     "dispatch_keys",
+    "dispatch_modes",
     "dispatches_itself",
     "functions_as_they_are",
     "has_kernel",
     "has_kernel_for",
     "leave_all_modes",
-    "number_of_dispatch_modes",
     "overloads_of",
     "qualified_name",
     "run_on_cpu",
@@ -46,9 +46,6 @@ has_kernel = torch._C._dispatch_has_kernel
 has_kernel_for = torch._C._dispatch_has_kernel_for_dispatch_key
 
 
-# How many dispatch modes see the operators of this thread: each thread has its own.
-number_of_dispatch_modes = torch._C._len_torch_dispatch_stack
-
 # A context in which no dispatch mode sees operators, be it ours or that of fake tensors.
 without_dispatch_modes = _disable_current_modes
 
@@ -69,6 +66,12 @@ class DispatchMode(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         """Have `__torch_dispatch__` left as it is; no user compiles what runs under our modes."""
         return False
+
+
+def dispatch_modes() -> list[TorchDispatchMode]:
+    """Return the modes that see the operators of this thread: each thread has its own."""
+    number = torch._C._len_torch_dispatch_stack()
+    return [torch._C._get_dispatch_stack_at(index) for index in range(number)]
 
 
 def leave_all_modes() -> None:

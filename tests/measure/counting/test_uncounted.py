@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import pickle
+from contextlib import nullcontext
 from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_flopbudget import profile_model, register_flop_formula
 from pytest_flopbudget.errors import MeasureError, SettingsError
@@ -408,10 +410,23 @@ def test_a_returned_array_is_uncounted() -> None:
     assert [found.operator for found in profile.uncounted] == ["outside::array"]
 
 
-def test_a_layer_that_runs_in_a_thread_is_uncounted() -> None:
+class OwnMode(TorchDispatchMode):
+    """A dispatch mode of the model's own."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mode", [nullcontext, OwnMode])
+def test_a_layer_that_runs_in_a_thread_is_uncounted(mode: Callable[[], Any]) -> None:
     def forward(self: Any, rows: Tensor) -> Tensor:
         results: list[Tensor] = []
-        thread = Thread(target=lambda: results.append(self.inner(rows)))
+
+        def run() -> None:
+            with mode():
+                results.append(self.inner(rows))
+
+        thread = Thread(target=run)
         thread.start()
         thread.join()
         return self.outer(results[0])

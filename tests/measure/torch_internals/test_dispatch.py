@@ -17,9 +17,9 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     OpOverload,
     OpOverloadPacket,
     dispatch_keys,
+    dispatch_modes,
     has_kernel,
     has_kernel_for,
-    number_of_dispatch_modes,
     overloads_of,
     qualified_name,
     run_on_cpu,
@@ -107,10 +107,10 @@ def test_an_operator_that_takes_functions_and_has_no_eager_kernel() -> None:
 
 
 def test_how_many_modes_see_this_thread() -> None:
-    seen: list[int] = [number_of_dispatch_modes()]
+    seen: list[int] = [len(dispatch_modes())]
     with Names(), Names():
-        seen.append(number_of_dispatch_modes())
-        thread = Thread(target=lambda: seen.append(number_of_dispatch_modes()))
+        seen.append(len(dispatch_modes()))
+        thread = Thread(target=lambda: seen.append(len(dispatch_modes())))
         thread.start()
         thread.join()
     assert seen == [0, 2, 0]
@@ -171,4 +171,4 @@ def test_the_kernel_of_the_cpu_shows_its_operators_to_a_mode() -> None:
 
 def test_no_mode_sees_what_runs_without_them() -> None:
     with DispatchMode(), without_dispatch_modes():
-        assert number_of_dispatch_modes() == 0
+        assert len(dispatch_modes()) == 0
