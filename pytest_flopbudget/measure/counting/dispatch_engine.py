@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import get_ident
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import MeasureError
@@ -65,7 +66,7 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
             try:
                 return run.counted()
             except RuntimeError as error:
-                if NO_ADDRESS in str(error) and error is not run.failure:
+                if error is not run.failure and _is_of_a_raw_kernel(error):
                     with_kernels.add(running_layer(error, layers) or ROOT)
                 raise
         # What writes into them need not be an operator.
@@ -86,6 +87,13 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
     for layer in with_kernels:
         count.note_uncounted(KERNEL, layer, ())
     return count
+
+
+def _is_of_a_raw_kernel(error: Exception) -> bool:
+    """Return whether code that is not torch's called what asked a tensor for its address."""
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    library = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return NO_ADDRESS in str(error) and library != "torch"
 
 
 def _values_error(profiled: ProfiledCall, error: Exception) -> MeasureError:

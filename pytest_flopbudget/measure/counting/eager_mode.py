@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.backends import opt_einsum  # an older torch does not import it itself
 
 from pytest_flopbudget.measure.isolation.global_flags import global_flags_restored
 from pytest_flopbudget.measure.torch_internals.modules import (
@@ -35,7 +36,7 @@ def eager_mode(layers: Layers, *, training: bool) -> Iterator[None]:
     """
     with global_flags_restored(), _uncompiled_functions():
         torch.backends.mha.set_fastpath_enabled(False)
-        torch.backends.opt_einsum.enabled = False
+        opt_einsum.enabled = False
         if any(isinstance(module, nn.RNNBase) for module in layers.modules):
             torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
             torch.backends.cudnn.enabled = False

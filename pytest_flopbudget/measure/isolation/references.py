@@ -16,6 +16,7 @@ from types import (
     BuiltinFunctionType,
     CodeType,
     FunctionType,
+    GeneratorType,
     MappingProxyType,
     MethodType,
     ModuleType,
@@ -58,6 +59,8 @@ def _of_reference(value: Any) -> list[Any] | None:
         return list(value.values())
     if type(value) is Replay:
         return [value.source, value.drawn]
+    if isinstance(value, GeneratorType):
+        return [] if value.gi_frame is None else list(value.gi_frame.f_locals.values())
     if isinstance(value, MethodType | functools.partial) or is_iterator(value):
         return gc.get_referents(value)
     return None

@@ -51,11 +51,16 @@ def _map(function: Any, rows: Sequence[torch.Tensor], others: Sequence[Any], **_
 
 
 def _scan(
-    combine: Any, carried: Sequence[Any], rows: Sequence[torch.Tensor], others: Sequence[Any]
+    combine: Any, carried: Sequence[Any], rows: Sequence[torch.Tensor], *rest: Any
 ) -> list[Any]:
-    """Call a function with what it returned last and each row; it returns both flat."""
+    """Call a function with what it returned last and each row; it returns both flat.
+
+    The last argument has the others that it gets; before it older versions have the dimension of
+    the rows, and whether the last one comes first.
+    """
+    *older, others = rest
     outputs = []
-    for each in zip(*rows, strict=True):
+    for each in zip(*(tensor.movedim(older[0] if older else 0, 0) for tensor in rows), strict=True):
         returned = combine(*carried, *each, *others)
         carried, output = returned[: len(carried)], returned[len(carried) :]
         outputs.append(output)
@@ -63,6 +68,8 @@ def _scan(
 
 
 def _invoke_subgraph(graph: Any, _name: str, *operands: Any) -> Any:
+    if len(operands) == 1 and isinstance(operands[0], list | tuple):
+        operands = tuple(operands[0])  # as older versions have them
     return graph(list(operands)) if getattr(graph, "_boxed_call", False) else graph(*operands)
 
 
