@@ -20,6 +20,7 @@ from pytest_flopbudget.measure.memory.meter import meter_of
 from pytest_flopbudget.measure.memory.peak import Memory, measure_peak
 from pytest_flopbudget.measure.timing.clock import clock_of
 from pytest_flopbudget.measure.timing.latency import Latency, Timing, time_call
+from pytest_flopbudget.measure.torch_internals.storages import bytes_of
 from pytest_flopbudget.metrics import LATENCY, MEMORY, noisy_metrics
 from pytest_flopbudget.profile.environment import Environment
 
@@ -96,7 +97,7 @@ def _placed(
     """Yield the call with the model and its inputs on a device; both are restored at the end."""
     model, state = profiled.model, profiled.state
     # An optimiser may step in backward, whoever holds it, and a later call write what none did.
-    if profiled.call.training or sum(t.nbytes for t in state.tensors) <= COPIED_BYTES:
+    if profiled.call.training or bytes_of(state.tensors) <= COPIED_BYTES:
         written = [*written, *state.tensors]
     with (
         contents_restored([*model.buffers(), *profiled.unseen, *written]),

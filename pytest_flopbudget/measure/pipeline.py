@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -76,16 +77,17 @@ def _measure(
     progress: Callable[[str], None],
 ) -> ModelProfile:
     call = ModelCall.of(uncompiled(model), args, kwargs, training=settings.mode == "training")
-    try:
-        return _measure_call(model, call, settings, goal, progress)
-    except GradientsNeededError:
-        call = replace(call, gradients=True)
-        return _measure_call(model, call, settings, goal, progress)
-    except RuntimeError as error:
-        if SUBCLASS_REFUSED not in str(error):
-            raise
-    with subclasses_constructed():
-        return _measure_call(model, call, settings, goal, progress)
+    constructs = False  # subclasses of tensors, which needs a way around
+    while True:
+        try:
+            with subclasses_constructed() if constructs else nullcontext():
+                return _measure_call(model, call, settings, goal, progress)
+        except GradientsNeededError:  # noqa: PERF203 - three times at most
+            call = replace(call, gradients=True)
+        except RuntimeError as error:
+            if constructs or SUBCLASS_REFUSED not in str(error):
+                raise
+            constructs = True
 
 
 def _measure_call(

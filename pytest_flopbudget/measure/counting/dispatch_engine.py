@@ -145,14 +145,15 @@ class CountingRun:
             with (
                 backend.inputs(profiled.call) as inputs,
                 eager_mode(profiled.layers, training=training),
+                other_processes_noticed(self._note_process),
                 backend.entered(),
                 external,
-                other_processes_noticed(self._note_process),
                 self.tracker.attached(),
                 FlopCounterMode(self, usage),
             ):
                 self._run(inputs, usage)
         finally:
+            external.end()
             state.restore()
             usage.writes.undo()
         self.count.unused = usage.parameters.unused

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from pytest_flopbudget.measure.torch_internals.higher_order import plain_form
 from pytest_flopbudget.measure.torch_internals.storages import Storage, address_of, storage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     Note = Callable[[str, torch.Tensor], None]
 
@@ -47,10 +49,14 @@ class ExternalTensors(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
         if isinstance(func, HigherOrderOperator) and formula_of(func) is None:
-            func = plain_form(func) or func
-            with self:
-                return func(*args, **(kwargs or {}))
+            plain = plain_form(func)
+            if plain is not None:
+                with self:
+                    return plain(*args, **(kwargs or {}))
         return self.call(func, args, kwargs or {})
+
+    def end(self) -> None:
+        """Notice no more."""
 
     def call(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Call a function of torch."""
@@ -108,6 +114,7 @@ class ReadableTensors(ExternalTensors):
         super().__init__(known, note)
         self._shared: dict[Storage, tuple[torch.Tensor, torch.Tensor, int]] = {}
         self._product_noted = False  # by an array, so that what came of it needs no note
+        self._watches: list[_Watch] = []
 
     @classmethod
     def beside(
@@ -128,9 +135,15 @@ class ReadableTensors(ExternalTensors):
             self._note_leaving(func, args[0])
         if func in SHARING and _has_floats(args[0]):
             if func is torch.Tensor.numpy:
-                return _watched(output, partial(self._note_product, args[0]))
+                self._watches.append(_Watch(partial(self._note_product, args[0])))
+                return _watched(output, self._watches[-1])
             self._note_product(args[0])  # nobody can watch what numpy takes this way
         return output
+
+    def end(self) -> None:
+        """Have arrays that a model kept hold nothing of this run."""
+        for watch in self._watches:
+            watch.note = None
 
     def _note_product(self, tensor: torch.Tensor) -> None:
         """Note that numpy computed a product of the values of a tensor, and not what came of it."""
@@ -175,10 +188,17 @@ def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.equal(one.detach().nan_to_num(), other.nan_to_num())
 
 
-def _watched(array: Any, note: Callable[[], None]) -> Any:
+@dataclass
+class _Watch:
+    """What the arrays of one tensor share: whom to tell of a product, until the run ends."""
+
+    note: Callable[[], None] | None
+
+
+def _watched(array: Any, watch: _Watch) -> Any:
     from pytest_flopbudget.measure.counting.watched_arrays import watched
 
-    return watched(array, note)
+    return watched(array, watch)
 
 
 def _called_by_torch() -> bool:

@@ -11,12 +11,12 @@ import sys
 import threading
 from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
 
-from pytest_flopbudget.measure.torch_internals.dispatch import leave_all_modes
+from pytest_flopbudget.measure.torch_internals.dispatch import leave_modes, numbers_of_modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 PROCESS = "outside::process"  # in the place of the operators that another process ran
 
-_noting: tuple[int, Note] | None = None  # the thread that counts, and what it notes
+
+class _Noting(NamedTuple):
+    """Who notes what, and how many modes there were before the count."""
+
+    note: Note
+    thread: int
+    numbers_of_modes: tuple[int, int]
+
+
+_noting: _Noting | None = None  # by the count that runs
 
 
 @contextmanager
@@ -33,16 +42,19 @@ def other_processes_noticed(note: Note) -> Iterator[None]:
     """Call `note` whenever this thread forks, or a tensor or array is sent to another process."""
     global _noting  # noqa: PLW0603 - a fork is the whole process's
     reducers: dict[type, Any] = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
-    before = dict(reducers)
-    for kind in _sendable():
-        reducers[kind] = _noted(reducers.get(kind, _reduced), note)
-    _noting = threading.get_ident(), note
+    before = {kind: reducers.get(kind) for kind in _sendable()}
+    for kind, reduce in before.items():
+        reducers[kind] = _noted(reduce or _reduced, note)
+    _noting = _Noting(note, threading.get_ident(), numbers_of_modes())
     try:
         yield
     finally:
         _noting = None
-        reducers.clear()
-        reducers.update(before)
+        for kind, reduce in before.items():
+            if reduce is None:
+                del reducers[kind]
+            else:
+                reducers[kind] = reduce
 
 
 def _sendable() -> Iterator[type]:
@@ -66,14 +78,14 @@ def _reduced(value: Any) -> Any:
 
 
 def _before_fork() -> None:
-    if _noting is not None and _noting[0] == threading.get_ident():
-        _noting[1]()
+    if _noting is not None and _noting.thread == threading.get_ident():
+        _noting.note()
 
 
 def _in_child() -> None:
     """Leave the modes of the count, which are this process's now and would see what it runs."""
-    if _noting is not None:
-        leave_all_modes()
+    if _noting is not None and _noting.thread == threading.get_ident():
+        leave_modes(_noting.numbers_of_modes)
 
 
 if hasattr(os, "register_at_fork"):

@@ -6,7 +6,7 @@ too. What numpy is given as an array of its own class, as by `numpy.asarray`, is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,43 +24,48 @@ FREE = frozenset({"norm", "vector_norm", "matrix_norm", "trace", "diagonal", "ma
                   "fftshift", "ifftshift", "fftfreq", "rfftfreq"})  # fmt: skip
 
 
-class WatchedArray(np.ndarray):
-    """An array that calls `note` where a product is computed of it or of what came of it."""
+class Watch(Protocol):
+    """Whom to tell of a product, as long as there is somebody."""
 
-    note: Callable[[], None] | None = None
+    note: Callable[[], None] | None
+
+
+class WatchedArray(np.ndarray):
+    """An array that tells its watch where a product is computed of it or of what came of it."""
+
+    watch: Watch | None = None
 
     def __array_finalize__(self, source: Any) -> None:
-        self.note = getattr(source, "note", None)
+        self.watch = getattr(source, "watch", None)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        note = _note_of(inputs)
-        if note is not None and ufunc.signature is not None:
-            note()
+        watch = _watch_of(inputs)
+        if ufunc.signature is not None:
+            _tell(watch)
         if "out" in kwargs:
             kwargs["out"] = tuple(map(plain, kwargs["out"]))
         inputs = tuple(map(plain, inputs))
         if "where" in kwargs:
             kwargs["where"] = plain(kwargs["where"])
-        return _watched(getattr(ufunc, method)(*inputs, **kwargs), note)
+        return _watched(getattr(ufunc, method)(*inputs, **kwargs), watch)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        note = self.note
-        if note is not None and _is_product(func):
-            note()
+        if _is_product(func):
+            _tell(self.watch)
         kinds = tuple(kind for kind in types if kind is not WatchedArray)
-        return _watched(super().__array_function__(func, (*kinds, np.ndarray), args, kwargs), note)
+        result = super().__array_function__(func, (*kinds, np.ndarray), args, kwargs)
+        return _watched(result, self.watch)
 
     def dot(self, other: Any, out: Any = None) -> Any:
         """Compute a product, as `numpy.dot` does."""
-        if self.note is not None:
-            self.note()
-        return _watched(plain(self).dot(plain(other), out), self.note)
+        _tell(self.watch)
+        return _watched(plain(self).dot(plain(other), out), self.watch)
 
 
-def watched(array: np.ndarray[Any, Any], note: Callable[[], None]) -> WatchedArray:
+def watched(array: np.ndarray[Any, Any], watch: Watch) -> WatchedArray:
     """Return the same array in the same memory, but watched."""
     found = array.view(WatchedArray)
-    found.note = note
+    found.watch = watch
     return found
 
 
@@ -69,16 +74,21 @@ def plain(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, WatchedArray) else value
 
 
-def _note_of(values: Any) -> Callable[[], None] | None:
-    notes = (value.note for value in values if isinstance(value, WatchedArray))
-    return next((note for note in notes if note is not None), None)
+def _tell(watch: Watch | None) -> None:
+    if watch is not None and watch.note is not None:
+        watch.note()
 
 
-def _watched(result: Any, note: Callable[[], None] | None) -> Any:
+def _watch_of(values: Any) -> Watch | None:
+    watches = (value.watch for value in values if isinstance(value, WatchedArray))
+    return next((watch for watch in watches if watch is not None), None)
+
+
+def _watched(result: Any, watch: Watch | None) -> Any:
     if type(result) in (tuple, list):
-        return type(result)(_watched(one, note) for one in result)
-    if type(result) in (np.ndarray, WatchedArray) and note is not None:
-        return watched(result, note)
+        return type(result)(_watched(one, watch) for one in result)
+    if type(result) in (np.ndarray, WatchedArray) and watch is not None and watch.note is not None:
+        return watched(result, watch)
     return result
 
 

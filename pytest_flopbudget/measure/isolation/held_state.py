@@ -35,11 +35,13 @@ def restorer_of(value: Any) -> Callable[[], object] | None:
 
 
 def _of_file(file: io.IOBase) -> Callable[[], object] | None:
-    """Return what puts an open file back to where it is read; what was written stays."""
-    if file.closed or file in (sys.stdin, sys.stdout, sys.stderr) or not file.seekable():
-        return None
-    with suppress(OSError):  # a text file that is being iterated over does not tell
-        return partial(_seek, file, file.tell())
+    """Return what puts a file that can only be read back to where it stands; others have moved on.
+
+    What was written to a file stays, and whoever writes to it next goes on from there.
+    """
+    with suppress(OSError, ValueError):  # it is iterated over, closed or detached
+        if file.seekable() and not file.writable():
+            return partial(_seek, file, file.tell())
     return None
 
 

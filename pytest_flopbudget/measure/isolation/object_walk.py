@@ -7,12 +7,13 @@ attributes. One walk over what is reachable from there finds all that a call can
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from itertools import chain
+from itertools import chain, islice
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from pytest_flopbudget.measure.isolation.iterators import is_iterator
 from pytest_flopbudget.measure.isolation.references import references_of
@@ -28,6 +29,7 @@ TUPLES = (tuple, frozenset)
 # A module may refer to a trainer, a data set or a linked list, which have no end and whose state is
 # not the model's. Modules themselves may be nested to any depth.
 MAX_DEPTH = 12
+MOST_SEARCHED = 10_000  # values of a container that only a function refers to
 NEAR = 4  # how far what functions, methods and the like refer to is searched for modules
 RUNNERS = frozenset({"_pytest", "pytest", "pluggy", __name__.partition(".")[0]})  # no models'
 OPAQUE = (
@@ -152,13 +154,13 @@ class ObjectWalk:
 
     def _search(self, value: Any, depth: int) -> None:
         if isinstance(value, torch.Tensor):
-            if not value.is_meta:
+            if not value.is_meta and not is_lazy(value):
                 self._tensors.setdefault(id(value), value)
         elif isinstance(value, nn.Module):
             self._waiting.append((value, 0))
         elif depth <= NEAR and not self._is_known(value):
             self._passed[id(value)] = value
-            self._search_later(_inside(value), depth + 1)
+            self._search_later(islice(_inside(value), MOST_SEARCHED), depth + 1)
 
     def _search_later(self, values: Iterable[Any], depth: int) -> None:
         self._referred += [(value, depth) for value in values if type(value) not in ATOMS]
@@ -173,7 +175,7 @@ def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return dict.values(value)
     if isinstance(value, CONTAINERS):
-        return list(kind_of(value).__iter__(value))
+        return kind_of(value).__iter__(value)  # type: ignore[no-any-return]
     if isinstance(value, tuple | frozenset):
         return value
     if (references := references_of(value)) is not None:

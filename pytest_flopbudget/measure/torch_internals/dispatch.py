@@ -23,7 +23,8 @@ __all__ = [
     "functions_as_they_are",
     "has_kernel",
     "has_kernel_for",
-    "leave_all_modes",
+    "leave_modes",
+    "numbers_of_modes",
     "overloads_of",
     "qualified_name",
     "run_on_cpu",
@@ -74,11 +75,16 @@ def dispatch_modes() -> list[TorchDispatchMode]:
     return [torch._C._get_dispatch_stack_at(index) for index in range(number)]
 
 
-def leave_all_modes() -> None:
-    """Take all modes of both kinds from this thread, for good: for a process that was forked."""
-    while torch._C._len_torch_dispatch_stack():
+def numbers_of_modes() -> tuple[int, int]:
+    """Return how many modes see the operators of this thread, and how many its functions."""
+    return torch._C._len_torch_dispatch_stack(), torch._C._len_torch_function_stack()
+
+
+def leave_modes(numbers: tuple[int, int]) -> None:
+    """Take modes from this thread until so many are left: for a process that was forked."""
+    while torch._C._len_torch_dispatch_stack() > numbers[0]:
         torch._C._pop_torch_dispatch_stack(None)
-    while torch._C._len_torch_function_stack():
+    while torch._C._len_torch_function_stack() > numbers[1]:
         torch._C._pop_torch_function_stack()
 
 

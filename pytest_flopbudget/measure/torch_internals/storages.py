@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from pytest_flopbudget.measure.torch_internals.tensors import coo_tensors
+from pytest_flopbudget.measure.torch_internals.tensors import coo_tensors, storage_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Storage = StorageWeakRef | int
 
@@ -40,6 +40,12 @@ def memory_of(tensor: torch.Tensor) -> Iterator[torch.UntypedStorage]:
     for component in _components(tensor):
         with suppress(NotImplementedError, RuntimeError, ValueError):
             yield component.untyped_storage()
+
+
+def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
+    """Return the bytes of all memory in which some tensors lie, each once."""
+    storages = {storage_address(one): one for tensor in tensors for one in memory_of(tensor)}
+    return sum(storage.nbytes() for storage in storages.values())
 
 
 def _components(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:

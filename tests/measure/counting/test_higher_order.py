@@ -146,3 +146,25 @@ def test_a_causal_bias() -> None:
 
     profile = profile_model(weighted(forward), torch.ones(2, 4), mode="training")
     assert (profile.forward_flops, profile.uncounted) == (2 * 2 * 3 * 2 * 4, ())
+
+
+def test_one_without_a_plain_form_runs_by_its_kernel() -> None:
+    from torch._higher_order_ops.out_dtype import out_dtype
+
+    def forward(rows: Tensor) -> Any:
+        return out_dtype(torch.ops.aten.mm.default, torch.int32, rows, rows.T)
+
+    profile = profile_model(Fn(forward), torch.ones(2, 4, dtype=torch.int8))
+    assert (profile.flops, profile.uncounted) == (2 * 2 * 2 * 4, ())
+
+
+@pytest.mark.parametrize("first", ["subclass", "gradients"])
+def test_a_subclass_in_a_model_that_differentiates(first: str) -> None:
+    def forward(self: Fn, rows: Tensor) -> Any:
+        if first == "subclass":
+            Plain([1.0])
+        [gradient] = torch.autograd.grad((rows @ self.weight).sum(), self.weight)
+        return gradient @ Plain(torch.ones(4, 4))
+
+    model = Fn(forward, weight=nn.Parameter(torch.ones(4, 4)))
+    assert profile_model(model, torch.ones(2, 4)).flops == 2 * ONCE + 2 * 4 * 4 * 4

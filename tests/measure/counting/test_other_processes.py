@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
+from pytest_flopbudget.measure.torch_internals.dispatch import dispatch_modes
 from tests.measure.helpers import Fn, x
 
 if TYPE_CHECKING:
@@ -83,3 +84,31 @@ def test_a_process_that_is_started_between_counts_is_no_matter() -> None:
 def test_the_rounds_of_timing_end_too() -> None:
     profile = profile_model(Fn(in_a_pool), torch.ones(2, 4), metrics=["latency", "memory"])
     assert profile.latency_ms is not None
+
+
+def test_what_others_register_meanwhile_stays() -> None:
+    class New:
+        pass
+
+    def forward(rows: Tensor) -> Tensor:
+        ForkingPickler.register(New, lambda new: (New, ()))
+        return rows
+
+    reducers = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+    try:
+        profile_model(Fn(forward), x(2, 4))
+        assert New in reducers
+    finally:
+        reducers.pop(New, None)
+
+
+def test_a_child_keeps_the_modes_that_were_there_before() -> None:
+    def forward(rows: Tensor) -> Tensor:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if torch.empty(1).is_meta and len(dispatch_modes()) == 0 else 1)
+        assert os.waitpid(child, 0) == (child, 0)
+        return rows
+
+    with torch.device("meta"):
+        profile_model(Fn(forward), x(2, 4))

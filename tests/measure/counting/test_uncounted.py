@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import pickle
 from contextlib import nullcontext
 from itertools import count
@@ -17,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_flopbudget import profile_model, register_flop_formula
 from pytest_flopbudget.errors import MeasureError, SettingsError
+from pytest_flopbudget.measure.counting.dispatch_engine import CountingRun
 from pytest_flopbudget.measure.counting.formulas import registry
 from tests.measure.helpers import Fn, flops_of, x
 
@@ -366,6 +368,23 @@ def test_what_numpy_multiplies_is_uncounted_whatever_it_gives_back(
     profile = profile_model(Fn(forward), torch.ones(4, 8))
     assert {(u.operator, u.calls) for u in profile.uncounted} == {("outside::array", 1)}
     assert profile.data_dependent
+
+
+KEPT: dict[str, Any] = {}
+
+
+def test_an_array_that_forward_keeps_holds_nothing_of_the_count() -> None:
+    def forward(rows: Tensor) -> Tensor:
+        KEPT["array"] = a(rows) * 2
+        return rows * float((KEPT["array"] @ W).sum())
+
+    try:
+        assert profile_model(Fn(forward), torch.ones(4, 8)).uncounted
+        gc.collect()
+        assert not [one for one in gc.get_objects() if type(one) is CountingRun]
+        assert (KEPT["array"] @ W).shape == (4, 8)
+    finally:
+        KEPT.clear()
 
 
 FREE: dict[str, Callable[[Tensor], Any]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import random
 import sys
 from collections import OrderedDict, deque
@@ -780,3 +781,28 @@ def test_a_file_that_forward_closes(tmp_path: Path) -> None:
 
     with (tmp_path / "data.txt").open("w") as file:
         profile_model(Fn(forward, file=file), x(2, 4))
+
+
+def test_a_file_that_forward_writes_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    with path.open("w", encoding="ascii") as file:
+        model = Fn(lambda self, rows: (self.file.write("forward\n"), rows)[1], file=file)
+        file.write("before\n")
+        profile_model(model, x(2, 4))
+        file.write("after\n")
+    lines = path.read_text("ascii").splitlines()
+    assert (lines[0], lines[-1], {*lines[1:-1]}) == ("before", "after", {"forward"})
+
+
+def test_a_file_that_was_detached() -> None:
+    wrapper = io.TextIOWrapper(io.BytesIO(b"abc"))
+    wrapper.detach()
+    assert profile_model(Fn(lambda self, rows: rows, file=wrapper), x(2, 4)).flops == 0
+
+
+def test_a_sparse_buffer_on_a_device() -> None:
+    model = Fn(
+        lambda self, rows: torch.sparse.mm(self.sparse, rows), sparse=torch.eye(4).to_sparse()
+    )
+    profile = profile_model(model, x(4, 8), metrics=("gflops", "latency", "memory"))
+    assert profile.latency_ms is not None

@@ -192,3 +192,10 @@ def test_a_model_that_is_gone_is_not_kept() -> None:
     del model
     gc.collect()
     assert gone() is None
+
+
+def test_a_lazy_parameter_that_a_hook_has_by_default() -> None:
+    layer = nn.LazyLinear(4)
+    layer.register_forward_hook(lambda *_, weight=layer.weight: None)
+    metrics = ("gflops", "latency")
+    assert profile_model(nn.Sequential(layer), x(3, 4), metrics=metrics).flops == ONCE
