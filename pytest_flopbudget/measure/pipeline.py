@@ -20,6 +20,7 @@ from pytest_flopbudget.measure.isolation.interrupts import uninterrupted
 from pytest_flopbudget.measure.layers import uncompiled
 from pytest_flopbudget.measure.lazy_modules import initialized
 from pytest_flopbudget.measure.profiled_call import profiled_call
+from pytest_flopbudget.measure.torch_internals.dispatch import modes_restored
 from pytest_flopbudget.measure.torch_internals.tensors import (
     SUBCLASS_REFUSED,
     subclasses_constructed,
@@ -63,7 +64,7 @@ def measure(
         Exception: what the model itself raises.
     """
     _check(model, settings)
-    with ONE_AT_A_TIME:
+    with ONE_AT_A_TIME, modes_restored():
         return _measure(model, args, kwargs, settings, goal, progress)
 
 

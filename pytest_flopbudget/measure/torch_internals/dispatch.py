@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "has_kernel",
     "has_kernel_for",
     "leave_modes",
+    "modes_restored",
     "numbers_of_modes",
     "overloads_of",
     "qualified_name",
@@ -81,11 +83,21 @@ def numbers_of_modes() -> tuple[int, int]:
 
 
 def leave_modes(numbers: tuple[int, int]) -> None:
-    """Take modes from this thread until so many are left: for a process that was forked."""
+    """Take modes from this thread until so many are left."""
     while torch._C._len_torch_dispatch_stack() > numbers[0]:
         torch._C._pop_torch_dispatch_stack(None)
     while torch._C._len_torch_function_stack() > numbers[1]:
         torch._C._pop_torch_function_stack()
+
+
+@contextmanager
+def modes_restored() -> Iterator[None]:
+    """Leave at the end the modes that were entered inside and not left, as after an interrupt."""
+    numbers = numbers_of_modes()
+    try:
+        yield
+    finally:
+        leave_modes(numbers)
 
 
 def dispatches_itself(kind: type) -> bool:
