@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.usefixtures("brief_timing"),
-    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning"
+    ),
 ]
 
 ONCE = 2 * 2 * 4 * 4
