@@ -40,6 +40,10 @@ class ConflictError(BaselineError):
     """A baseline file has the marks of a merge that nobody has finished."""
 
 
+class FormatError(BaselineError):
+    """A baseline file has a format of another version of this plugin."""
+
+
 class MeasureError(FlopBudgetError):
     """A model could not be profiled."""
 

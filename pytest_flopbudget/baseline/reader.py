@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.baseline import yaml_nodes
 from pytest_flopbudget.baseline.record import FORMAT, Baseline, EnvironmentEntry, OwnCost
 from pytest_flopbudget.baseline.yaml_scalars import number_text
-from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.errors import BaselineError, FormatError
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, exact_metrics, figures_of, noisy_metrics
 from pytest_flopbudget.settings.parsers import ENGINES, MODES
 
@@ -81,7 +81,8 @@ def parse(text: str, file: str) -> Baseline:
     root = yaml_nodes.parse(text, file)
     written = root.entries().get("format")
     if written is not None and written.number() != FORMAT:
-        raise written.fail(f"format {FORMAT}, which this version reads")
+        error = written.fail(f"format {FORMAT}, which this version reads")
+        raise FormatError(error.sentence, error.hint)
     keys = root.mapping(REQUIRED, OPTIONAL)
     exact = {figure.yaml_key: figure for figure in figures_of(exact_metrics())}
     baseline = Baseline(

@@ -110,6 +110,9 @@ def _measure_call(
 
 
 def _check(model: object, settings: MeasureSettings) -> None:
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        name = model.__name__
+        raise MeasureError(f"expected a model, found the class `{name}`", f"call it: `{name}()`")
     if not isinstance(model, nn.Module):
         raise MeasureError(
             f"expected a `torch.nn.Module` as the model, found `{type(model).__name__}`",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flopbudget.baseline.location import inside
-from pytest_flopbudget.errors import BaselineError, ConflictError
+from pytest_flopbudget.errors import BaselineError, ConflictError, FormatError
 from pytest_flopbudget.plugin.collection import COLLECTED
 from pytest_flopbudget.plugin.items import clash, node_id, target, typed_path
 from pytest_flopbudget.plugin.progress import progress_of
@@ -131,5 +131,7 @@ def _hint(error: BaselineError, file: str, update: UpdateCommand) -> str:
     if isinstance(error, ConflictError):
         one_side = f"git checkout --ours -- {file} && {update.command()}"
         return f"take one side and measure it again: {one_side}"
+    if isinstance(error, FormatError):
+        return "another version of this plugin wrote it: pip install --upgrade pytest-flopbudget"
     anew = f"rm {file} && {update.command()}"
     return f"restore it from version control, or write it anew: {anew}"

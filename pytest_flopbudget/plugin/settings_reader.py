@@ -44,7 +44,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
     typed = {name for name, (_, from_command_line) in found.items() if from_command_line}
     value = {name: value for name, (value, _) in found.items() if value is not None}
     tolerance = value.pop("tolerance")
-    directory = config.rootpath / value.pop("dir")
+    directory = config.rootpath / Path(value.pop("dir")).expanduser()
     seed = value.pop("seed", None)
     table, depth, github = (value.pop(name) for name in ("table", "depth", "github"))
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
@@ -69,7 +69,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
         depth=depth,
         github=github == "on" or (github == "auto" and on_github),
         trim=config.getoption("flop_budget_trim"),
-        base=config.getoption("flop_budget_base") or None,
+        base=_base(config),
         propose=_propose(config, directory),
         files=_files(config),
     )
@@ -81,7 +81,7 @@ def _propose(config: pytest.Config, budgets: Path) -> Path | None:
     if typed is None:
         return None
     option = "`--flop-budget-propose`"
-    folder = Path(config.invocation_params.dir, typed)
+    folder = config.invocation_params.dir / Path(typed).expanduser()
     if config.getoption("update_budgets"):
         raise SettingsError(f"{option}: expected `--flop-budget`, found `--update-budgets`")
     if not config.getoption("flop_budget"):
@@ -96,10 +96,19 @@ def _propose(config: pytest.Config, budgets: Path) -> Path | None:
     return folder
 
 
+def _base(config: pytest.Config) -> str | None:
+    """Return the commit to compare with, as it was typed."""
+    typed: str | None = config.getoption("flop_budget_base")
+    if typed is not None and not typed.strip():
+        raise SettingsError("`--flop-budget-base`: expected a commit such as `main`, found none")
+    return typed
+
+
 def _files(config: pytest.Config) -> dict[str, Path]:
     """Return the files of reports, which are relative to where pytest was started."""
     typed = {name: config.getoption(f"flop_budget_{name}") for name in FILES}
-    files = {name: config.invocation_params.dir / file for name, file in typed.items() if file}
+    start = config.invocation_params.dir
+    files = {name: start / Path(file).expanduser() for name, file in typed.items() if file}
     for name, file in files.items():
         if file.is_dir():
             raise SettingsError(

@@ -134,3 +134,48 @@ def test_an_empty_name_is_refused(project: Project) -> None:
     )
     said = failure_of(project.update(), "test_a")
     assert sentence(said) == "`named`: expected a name that is not empty, found none"
+
+
+def test_a_baseline_of_another_version_is_not_to_be_removed(project: Project) -> None:
+    project.sized(10)
+    project.update()
+    project.edit("test_sized/test_sized.yaml", "format: 1", "format: 2")
+    said = failure_of(project.judge(), "test_sized")
+    assert "expected format 1, which this version reads, found `2`" in sentence(said)
+    (hint,) = [line for line in said if "hint:" in line]
+    assert hint == (
+        "hint: another version of this plugin wrote it: pip install --upgrade pytest-flopbudget"
+    )
+
+
+def test_a_class_is_no_model_yet(project: Project) -> None:
+    project.write("test_a.py", "def test_a(flop_budget): flop_budget(nn.Linear, torch.zeros(1, 1))")
+    assert failure_of(project.judge(), "test_a") == [
+        "expected a model, found the class `Linear`",
+        "",
+        "hint: call it: `Linear()`",
+    ]
+
+
+@pytest.mark.parametrize("typed", ["", " "])
+def test_a_base_that_is_none(project: Project, typed: str) -> None:
+    result = project.judge(f"--flop-budget-base={typed}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    expected = "`--flop-budget-base`: expected a commit such as `main`, found none"
+    assert expected in result.stderr.str()
+
+
+def test_the_home_of_the_user(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = project.root / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    project.sized(10)
+    project.update("--flop-budget-dir=~/budgets")
+    options = ("--flop-budget-dir=~/budgets", "--flop-budget-propose=~/proposed")
+    project.sized(11)
+    project.judge(*options, "--flop-budget-json=~/report.json")
+    found = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
+    assert {"budgets/test_sized/test_sized.yaml", "report.json"} <= found
+    assert "proposed/test_sized/test_sized.yaml" in found
+    assert not (project.root / "~").exists()
