@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.base_commit.git import read_commit
+from pytest_flopbudget.base_commit.git import read_merge_base
 from pytest_flopbudget.base_commit.increases import Increase, find_increases
 from pytest_flopbudget.baseline.reader import parse_bytes, read
 from pytest_flopbudget.errors import BaseError, BaselineError
@@ -25,16 +25,16 @@ class BaseComparison:
     """What the baselines allow beyond those of a commit, and what could not be compared."""
 
     ref: str  # the commit, as it was typed
-    commit: str | None = None  # its hash, if it could be read
+    commit: str | None = None  # the hash of the merge base with it, if it could be read
     increases: tuple[Increase, ...] = ()
     errors: tuple[str, ...] = ()  # why the commit, or a file, could not be read
 
 
 def compare_with(ref: str, settings: RunSettings) -> BaseComparison:
-    """Compare the baselines in the working tree with those of a commit."""
+    """Compare the baselines in the working tree with those of the merge base with a commit."""
     folder = settings.directory
     try:
-        base = read_commit(ref, folder, ".yaml")
+        base = read_merge_base(ref, folder, ".yaml")
     except BaseError as error:
         return BaseComparison(ref=ref, errors=(str(error),))
     before, errors_before = _read_valid(

@@ -1,7 +1,8 @@
-"""The files of a folder as a commit has them, read from git's own storage: nothing is checked out.
+"""The files of a folder as a branch found them, from git's own storage: nothing is checked out.
 
-Only commands that read are used, and a commit's name is resolved once, where git takes it for
-nothing else.
+A branch began at the merge base of its last commit and another one: what the other one did since is
+none of its changes. Only commands that read are used, and a commit's name is resolved once, where
+git takes it for nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from shutil import which
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_flopbudget.errors import BaseError
 from pytest_flopbudget.escaping import named
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 60  # that a command may take
-MAX_BYTES = 64 * 2**20  # of a file
+MAX_BYTES = 8 * 2**20  # of a file, as of one that is read from the folder
+MAX_SUM = 256 * 2**20  # bytes of all of them
 FILES = ("100644", "100755")  # the modes of regular files: no links, no submodules
+OF_A_HOOK = frozenset(  # what git tells its hooks of the repository that they run in
+    {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
+)
 OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 FETCH = "in a workflow, give `actions/checkout` the input `fetch-depth: 2` (0 for more than that)"
 
@@ -34,11 +39,11 @@ class CommittedFiles:
     files: dict[str, bytes]  # by the path in the folder, with slashes
 
 
-def read_commit(ref: str, folder: Path, suffix: str) -> CommittedFiles:
-    """Read the files below a folder whose names end in `suffix`, as the commit `ref` has them.
+def read_merge_base(ref: str, folder: Path, suffix: str) -> CommittedFiles:
+    """Read the files below a folder whose names end in `suffix` at the merge base with `ref`.
 
     Raises:
-        BaseError: there is no git, no repository or no such commit.
+        BaseError: there is no git, no repository, no such commit or no merge base with it.
     """
     here = folder
     while not here.is_dir():
@@ -49,13 +54,21 @@ def read_commit(ref: str, folder: Path, suffix: str) -> CommittedFiles:
         name = git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except BaseError:
         raise BaseError(f"the commit `{named(ref)}` is not in this clone", FETCH) from None
-    commit = name.decode().strip()
+    try:
+        commit = git.run("merge-base", "HEAD", name.decode().strip()).decode().strip()
+    except BaseError:
+        sentence = f"`{named(ref)}` and `HEAD` have no common commit in this clone"
+        raise BaseError(sentence, FETCH) from None
     inside = folder.relative_to(here).as_posix()
     prefix = "" if inside == "." else f"{inside}/"
     listing = git.run("ls-tree", "-r", "-z", "-l", commit, "--", *filter(None, [prefix]))
-    blobs = dict(_blobs(listing, prefix, suffix))
-    contents = git.run("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in blobs.values()))
-    return CommittedFiles(commit, dict(zip(blobs, _contents(contents), strict=True)))
+    blobs = list(_blobs(listing, prefix, suffix))
+    sizes = {blob.oid: blob.size for blob in blobs}
+    if sum(blob.size for blob in blobs) > MAX_SUM:
+        raise BaseError(f"the budgets of `{named(ref)}` have more than {MAX_SUM:,} bytes")
+    batch = git.run("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in sizes))
+    content = dict(zip(sizes, _contents(batch), strict=True))
+    return CommittedFiles(commit, {blob.path: content[blob.oid] for blob in blobs})
 
 
 class _Git:
@@ -78,26 +91,35 @@ class _Git:
                 [self._program, "-C", str(self._folder), *arguments],
                 input=stdin.encode(),
                 capture_output=True,
-                env={**os.environ, **OFFLINE},
+                env={k: v for k, v in os.environ.items() if k not in OF_A_HOOK} | OFFLINE,
                 timeout=SECONDS,
                 check=False,
             )
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             raise BaseError(f"`git {arguments[0]}` cannot be run: {named(str(error))}") from None
         if done.returncode:
-            reason = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-            raise BaseError(f"`git {arguments[0]}` failed: {named(reason)}")
+            reason, *more = done.stderr.decode(errors="replace").strip().splitlines() or [""]
+            remedy = next((line.strip() for line in more if "safe.directory" in line), "")
+            raise BaseError(f"`git {arguments[0]}` failed: {named(reason)}", named(remedy))
         return done.stdout
 
 
-def _blobs(listing: bytes, prefix: str, suffix: str) -> Iterator[tuple[str, str]]:
-    """Yield path and object id of each regular file of bounded size that ends in `suffix`."""
+class _Blob(NamedTuple):
+    """A file in a commit."""
+
+    path: str  # in the folder
+    oid: str
+    size: int
+
+
+def _blobs(listing: bytes, prefix: str, suffix: str) -> Iterator[_Blob]:
+    """Yield each regular file of bounded size that ends in `suffix`."""
     for entry in filter(None, listing.split(b"\0")):
         head, _, raw = entry.partition(b"\t")
         mode, _, oid, size = head.decode().split()
         path = os.fsdecode(raw)
         if mode in FILES and path.endswith(suffix) and int(size) <= MAX_BYTES:
-            yield path.removeprefix(prefix), oid
+            yield _Blob(path.removeprefix(prefix), oid, int(size))
 
 
 def _contents(batch: bytes) -> Iterator[bytes]:

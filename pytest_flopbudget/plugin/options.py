@@ -153,7 +153,7 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--flop-budget-base",
         metavar="REF",
-        help="say which budgets are above those of this commit; needs git",
+        help="say which budgets are above those of the merge base with this commit; needs git",
     )
     for name, text in FILES.items():
         add(f"--flop-budget-{name}", metavar="FILE", help=text)

@@ -174,3 +174,53 @@ def test_without_git(branch: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.ret == pytest.ExitCode.OK
     assert said(result) == ["against `HEAD^`: not compared: `git` is not installed"]
     assert "=== 1 passed" in text_of(result)
+
+
+def test_what_the_other_branch_did_since_is_not_blamed_on_this_one(branch: Project) -> None:
+    """The branch has 110; the main branch went from 100 down to 90 meanwhile."""
+    start = git(branch.root, "rev-parse", "HEAD^")
+    git(branch.root, "checkout", "--quiet", "-b", "other", "HEAD^")
+    branch.sized(90)
+    branch.update()
+    commit(branch.root)
+    git(branch.root, "checkout", "--quiet", "main")
+    found = base(branch, "other")
+    assert found["commit"] == start
+    assert {change["before"] for change in found["raises"] if change["metric"] == "params"} == {100}
+
+
+def test_commits_without_a_common_one(branch: Project) -> None:
+    git(branch.root, "checkout", "--quiet", "--orphan", "other")
+    commit(branch.root)
+    (line,) = said(branch.judge("--flop-budget-base=main"))
+    assert "`main` and `HEAD` have no common commit in this clone - hint: " in line
+    assert "`fetch-depth: 2`" in line
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"])
+def test_in_a_hook_of_another_work_tree(
+    branch: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, str(branch.root.parent / "elsewhere"))
+    (line,) = said(branch.judge("--flop-budget-base=HEAD^"))
+    assert "raises 1 budget: test_sized +10 params" in line
+
+
+def test_a_repository_of_somebody_else(branch: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    (line,) = said(branch.judge("--flop-budget-base=HEAD^"))
+    assert "dubious ownership" in line
+    assert "hint: git config --global --add safe.directory" in line
+
+
+def test_one_large_file_under_many_names_is_read_once(
+    branch: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (branch.root / "budgets" / FILE).read_text("utf-8")
+    for number in range(20):
+        (branch.root / "budgets" / f"copy{number}.yaml").write_text(text, encoding="utf-8")
+    commit(branch.root)
+    assert base(branch, "HEAD")["raises"] == []
+    monkeypatch.setattr("pytest_flopbudget.base_commit.git.MAX_SUM", 20 * len(text))
+    (line,) = said(branch.judge("--flop-budget-base=HEAD"))
+    assert f"the budgets of `HEAD` have more than {20 * len(text):,} bytes" in line
