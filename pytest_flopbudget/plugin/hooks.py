@@ -21,10 +21,11 @@ from pytest_flopbudget.plugin.items import (
     planned_path,
     uses_fixture,
 )
-from pytest_flopbudget.plugin.options import add_options, are_set, is_active
+from pytest_flopbudget.plugin.options import add_options, are_set, budget_folder, is_active
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from pytest_flopbudget.plugin.fixture import FlopBudget
     from pytest_flopbudget.plugin.outcome import TestOutcome
@@ -73,6 +74,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     from pytest_flopbudget.report.run_summary import header_lines
 
     return header_lines(config.stash[SETTINGS])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keep plugins that collect YAML away from baselines; test files may lie among these."""
+    if collection_path.suffix != ".yaml":
+        return None
+    return True if budget_folder(config) in collection_path.parents else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -6,6 +6,7 @@ defaults are those of `BudgetSettings`, which takes as long to import as all of 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -162,6 +163,13 @@ def add_options(parser: pytest.Parser) -> None:
 def is_active(config: pytest.Config) -> bool:
     """Return whether any model is profiled at all."""
     return bool(config.getoption("flop_budget") or config.getoption("update_budgets"))
+
+
+def budget_folder(config: pytest.Config) -> Path:
+    """Return where baselines lie, as the option and the ini file say it."""
+    option = next(option for option in OPTIONS if option.name == "dir")
+    folder = option.typed(config) or option.written(config) or option.default
+    return config.rootpath / Path(str(folder)).expanduser()
 
 
 def are_set(config: pytest.Config) -> bool:

@@ -195,3 +195,28 @@ def test_a_time_limit_in_a_model_loses_nothing(project: Project, method: str) ->
     assert project.budgets() == before
     if method == "signal":
         assert "in layer `(model)` (Loop), on inputs 1x1" in text_of(result)
+
+
+COLLECTS_YAML = """
+    class File(pytest.File):
+        def collect(self):
+            raise AssertionError(f"{self.path} is a baseline")
+
+    def pytest_collect_file(file_path, parent):
+        if file_path.suffix == ".yaml":
+            return File.from_parent(parent, path=file_path)
+"""
+
+
+@pytest.mark.parametrize("folder", ["budgets", "tests/budgets"])
+@pytest.mark.parametrize("args", [(), ("--flop-budget",)])
+def test_a_plugin_that_collects_yaml(project: Project, folder: str, args: tuple[str, ...]) -> None:
+    project.write("pytest.ini", f"{INI}flop_budget_dir = {folder}\n")
+    project.sized(4)
+    project.update().assert_outcomes(passed=1)
+    project.write("conftest.py", COLLECTS_YAML)
+    project.write(f"{folder}/test_inside.py", "def test_inside(): pass\n")
+    passed = 2 if args else 1
+    project.run(*args).assert_outcomes(passed=passed, skipped=2 - passed)
+    project.write("other.yaml", "")
+    assert "other.yaml is a baseline" in text_of(project.run(*args))
