@@ -1,16 +1,19 @@
 """The pytest plugin; this module is what pytest registers, by its entry point or by `-p`."""
 
 from pytest_flopbudget.plugin.hooks import (
-    flop_budget,
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_configure,
     pytest_ignore_collect,
     pytest_itemcollected,
     pytest_report_header,
+)
+from pytest_flopbudget.plugin.runtest.phases import (
+    flop_budget,
     pytest_runtest_call,
     pytest_runtest_makereport,
     pytest_runtest_setup,
+    pytest_runtest_teardown,
 )
 
 __all__ = [
@@ -24,4 +27,5 @@ __all__ = [
     "pytest_runtest_call",
     "pytest_runtest_makereport",
     "pytest_runtest_setup",
+    "pytest_runtest_teardown",
 ]

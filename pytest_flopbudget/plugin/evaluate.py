@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flopbudget.baseline.location import inside
+from pytest_flopbudget.baseline.stale import TestStatus
 from pytest_flopbudget.errors import BaselineError, ConflictError, FormatError
 from pytest_flopbudget.plugin.collection import COLLECTED
 from pytest_flopbudget.plugin.items import clash, node_id, target, typed_path
@@ -78,7 +79,25 @@ def evaluate(request: BudgetRequest) -> Result:
         baseline=baseline,
         judgement=_judge(request, profile, baseline),
         update=request.update,
+        renaming=None if baseline is not None else _renaming(request, profile),
     )
+
+
+def _renaming(request: BudgetRequest, profile: ModelProfile) -> str | None:
+    """Return the command that renames the baseline of a test that is gone to the missing one."""
+    from pytest_flopbudget.baseline.stale import former_baseline
+
+    config, directory = request.item.config, request.settings.directory
+    status_of = config.stash[COLLECTED].status
+    former = former_baseline(directory, str(request.path), status_of, profile)
+    if former is None:
+        return None
+    new = directory / request.path
+    old, renamed, folder = (
+        shlex.quote(typed_path(config, path)) for path in (directory / former, new, new.parent)
+    )
+    command = f"git mv {old} {renamed}"
+    return command if new.parent.is_dir() else f"mkdir -p {folder} && {command}"
 
 
 def _read_baseline(request: BudgetRequest) -> Baseline | None:
@@ -91,7 +110,8 @@ def _read_baseline(request: BudgetRequest) -> Baseline | None:
         file = typed_path(request.item.config, directory / request.path)
         raise BaselineError(error.sentence, _hint(error, file, request.update)) from None
     owner = request.test if baseline is None else baseline.test
-    if owner != request.test and not request.item.config.stash[COLLECTED].is_gone(owner):
+    collected = request.item.config.stash[COLLECTED]
+    if owner != request.test and collected.status(owner) is TestStatus.UNKNOWN:
         raise clash(request.path, owner, request.test)
     return baseline
 

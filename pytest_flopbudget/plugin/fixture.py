@@ -9,9 +9,10 @@ import pytest
 from pytest_flopbudget.baseline.location import baseline_path, title_of
 from pytest_flopbudget.errors import BudgetNameError, FlopBudgetError, SettingsError
 from pytest_flopbudget.plugin.evaluate import BudgetRequest, evaluate
-from pytest_flopbudget.plugin.items import clash, failure, marker_arguments, node_id
+from pytest_flopbudget.plugin.items import SKIP, clash, failure, marker_arguments, node_id
+from pytest_flopbudget.plugin.outcome import STOPS
 from pytest_flopbudget.settings.budget import parse_arguments, with_arguments
-from pytest_flopbudget.verdict.result import TestResults, Unjudged
+from pytest_flopbudget.verdict.result import Unjudged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +32,6 @@ class FlopBudget:
     def __init__(self, item: pytest.Item, settings: RunSettings, outcome: TestOutcome) -> None:
         self._item = item
         self._settings = settings
-        self._markers = marker_arguments(item)
         self._claimed: set[str | None] = set()  # names of budgets
         self.results: list[Result] = []
         self.errors: list[tuple[str | None, BaseException]] = []  # by the name of the budget
@@ -74,10 +74,12 @@ class FlopBudget:
     ) -> ModelProfile:
         __tracebackhide__ = True
         settings = self._settings
-        budget_settings = with_arguments(
-            settings.budget_settings, [*self._markers, arguments], settings.pinned
-        )
         try:
+            budget_settings = with_arguments(
+                settings.budget_settings,
+                [*marker_arguments(self._item), arguments],  # also those added on the way
+                settings.pinned,
+            )
             request = BudgetRequest(
                 item=self._item,
                 name=name,
@@ -89,11 +91,15 @@ class FlopBudget:
                 kwargs=kwargs,
             )
             result = evaluate(request)
-        except Exception as error:
-            self.errors.append((name, error))
-            if isinstance(error, FlopBudgetError):
-                raise failure(str(error)) from None
+        except STOPS:
             raise
+        except Exception as error:
+            shown = failure(str(error)) if isinstance(error, FlopBudgetError) else error
+            self.errors.append((name, error))
+            self.outcome.note_error(shown)
+            if shown is error:
+                raise
+            raise shown from None
         self.results.append(result)
         if result.judgement.failing:
             from pytest_flopbudget.report.failure import failure_lines
@@ -102,18 +108,16 @@ class FlopBudget:
         return result.profile
 
     @property
-    def test_results(self) -> TestResults:
-        """The results of all calls so far, and whether the test passed."""
+    def was_called(self) -> bool:
+        """Whether anything was measured, or tried."""
+        return bool(self.results or self.errors)
+
+    @property
+    def unjudged(self) -> tuple[Unjudged, ...]:
+        """The calls so far that ended in an error."""
         test = node_id(self._item)
-        return TestResults(
-            test=test,
-            passed=self.outcome.passed,
-            acceptable=self.outcome.acceptable,
-            results=tuple(self.results),
-            unjudged=tuple(
-                Unjudged(test=test, name=name, error=_error_text(error))
-                for name, error in self.errors
-            ),
+        return tuple(
+            Unjudged(test=test, name=name, error=_error_text(error)) for name, error in self.errors
         )
 
     def _claim(self, name: str | None, file_name: str | None) -> PurePosixPath:
@@ -138,6 +142,17 @@ class FlopBudget:
         if owner != title:
             raise clash(path, owner, title)
         return path
+
+
+class InactiveFlopBudget(FlopBudget):
+    """The value of the fixture in a run that measures nothing: calling it skips the test."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _evaluate(self, *_: object) -> ModelProfile:
+        __tracebackhide__ = True
+        pytest.skip(SKIP)
 
 
 def _error_text(error: BaseException) -> str:

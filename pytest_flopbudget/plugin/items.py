@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_flopbudget.errors import BudgetNameError, SettingsError
+from pytest_flopbudget.errors import BudgetNameError
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -16,28 +16,27 @@ if TYPE_CHECKING:
     from _pytest.outcomes import Failed  # pytest's public name for it is no type
 
 NAME = "flop_budget"  # of the fixture and of the marker
+SKIP = "a compute budget: judge it with `pytest --flop-budget`, write it with `--update-budgets`"
 
 
 def uses_fixture(item: Any) -> bool:
-    """Return whether a test asks for the fixture by an argument, its own or that of a fixture."""
+    """Return whether a test has the fixture, by an argument of any fixture of it or its own."""
     return NAME in getattr(item, "fixturenames", ())
 
 
-def check_marker(item: pytest.Item) -> None:
-    """Check the arguments of the markers of a test, and that the test uses the fixture.
+def has_own_marker(item: pytest.Item) -> bool:
+    """Return whether a test has a marker that is not of its class or module."""
+    return any(mark.name == NAME for mark in item.own_markers)
+
+
+def check_arguments(item: pytest.Item) -> None:
+    """Check the arguments of the markers of a test that says it has a budget.
 
     Raises:
-        SettingsError: an argument is wrong, or the fixture is not used.
+        SettingsError: one has a wrong name or value.
     """
-    if not any(mark.name == NAME for mark in item.own_markers):
-        return
-    marker_arguments(item)
-    if not uses_fixture(item):
-        raise SettingsError(
-            f"marker `{NAME}`: the test does not use the fixture `{NAME}`, "
-            "so nothing would be measured",
-            f"add the argument `{NAME}` to the test and call it with a model",
-        )
+    if uses_fixture(item) or has_own_marker(item):
+        marker_arguments(item)
 
 
 def marker_arguments(item: pytest.Item) -> list[dict[str, Any]]:

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_flopbudget import serialization
 from pytest_flopbudget.base_commit.comparison import compare_with
 from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.plugin.collection import COLLECTED, CollectedTests
-from pytest_flopbudget.plugin.updates import BaselineUpdates, results_of, update_baselines
+from pytest_flopbudget.plugin.runtest.reports import ReceivedReports
+from pytest_flopbudget.plugin.updates import (
+    BaselineUpdates,
+    not_judged,
+    results_of,
+    update_baselines,
+)
 from pytest_flopbudget.report import run_summary, terminal, update_summary
 from pytest_flopbudget.report.base_diff import increase_lines
 from pytest_flopbudget.report.files import write_reports
 from pytest_flopbudget.report.github.annotations import annotation_lines
 from pytest_flopbudget.report.github.step_summary import append_summary
 from pytest_flopbudget.report.run import Run
-from pytest_flopbudget.verdict.result import TestResults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +35,6 @@ FINISHED = (  # exit statuses of a run that got to its end
     pytest.ExitCode.TESTS_FAILED,
     pytest.ExitCode.NO_TESTS_COLLECTED,
 )
-ATTRIBUTE = "flop_budget"  # of a test report, on its way from a worker to the controller
 
 
 def register(config: pytest.Config, settings: RunSettings) -> None:
@@ -43,34 +46,23 @@ def register(config: pytest.Config, settings: RunSettings) -> None:
         config.pluginmanager.register(Session(settings, collected), "flopbudget-session")
 
 
-def attach(report: pytest.TestReport, test_results: TestResults) -> None:
-    """Give the results of a test to its last report, so that they reach the controller."""
-    setattr(report, ATTRIBUTE, serialization.encode(test_results))
-
-
 class Session:
     """The results of a run, in the process that reports them: the only one, or the controller."""
 
     def __init__(self, settings: RunSettings, collected: CollectedTests) -> None:
         self._settings = settings
         self._collected = collected
-        self._by_worker: dict[str, dict[str, TestResults]] = {}  # by test and worker of xdist
-        self._places: dict[str, tuple[str, int | None]] = {}  # file and line of each test
+        self._reports = ReceivedReports()
         self._run = Run(settings=settings, results=())  # until it has ended
         self._updates = BaselineUpdates(settings)
         self._complaints: list[str] = []  # about what decides nothing
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if hasattr(report, ATTRIBUTE):
-            results = serialization.decode(TestResults, getattr(report, ATTRIBUTE))
-            on_workers = self._by_worker.setdefault(results.test, {})
-            on_workers[getattr(report, "worker_id", "")] = results  # replaces those before a rerun
-            file, line, _ = report.location
-            self._places[results.test] = (file, None if line is None else line + 1)
+        self._reports.add(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        settings, tests = self._settings, self._tests()
+        settings, tests = self._settings, self._reports.tests()
         only_collected = session.config.option.collectonly
         finished = session.exitstatus in FINISHED and not only_collected
         self._updates = update_baselines(
@@ -80,22 +72,23 @@ class Session:
             settings=settings,
             results=tuple(results_of(tests)),
             unjudged=tuple(unjudged for test in tests for unjudged in test.unjudged),
-            stale=tuple(self._updates.stale),
+            not_judged=tuple(not_judged(settings, tests, self._collected)),
+            stale=self._updates.stale,
             removed=tuple(self._updates.removed),
             errors=tuple(self._updates.errors),
-            places=self._places,
+            places=self._reports.places,
             base=None if settings.base is None else compare_with(settings.base, settings),
         )
         self._run = replace(run, errors=(*run.errors, *write_reports(run)))
         if settings.github and not only_collected:
             self._complaints = append_summary(self._run)
-        failed = self._run.errors or self._run.stale_fails
+        failed = self._run.errors or self._run.stale_fails or self._run.skips_fail
         if failed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         run = self._run
-        if not any((run.results, run.unjudged, run.stale, run.base, run.errors)):
+        if not run.has_news:
             return
         config = terminalreporter.config
         terminalreporter.section("flop budgets")
@@ -110,16 +103,6 @@ class Session:
             for line in annotation_lines(run, failures=not annotated):
                 terminalreporter.write_line(line)
 
-    def _tests(self) -> list[TestResults]:
-        """Return the results of each test; of several workers, one that failed or else the newest.
-
-        Under `--dist each` a test runs on every worker, and passed if it did on all of them.
-        """
-        return [
-            min(reversed(on_workers.values()), key=lambda results: results.passed)
-            for _, on_workers in sorted(self._by_worker.items())
-        ]
-
 
 def summary_lines(run: Run, updates: BaselineUpdates, width: int) -> Iterator[str]:
     """Yield what the terminal summary says of a run: its budgets, then its baselines."""
@@ -127,7 +110,9 @@ def summary_lines(run: Run, updates: BaselineUpdates, width: int) -> Iterator[st
     yield from terminal.improvement_lines(run.results)
     yield from terminal.table_lines(run.settings, run.results, width)
     yield ""
-    yield from run_summary.outcome_lines(run.settings, run.results, len(run.unjudged))
+    yield from run_summary.outcome_lines(
+        run.settings, run.results, len(run.unjudged), run.not_judged
+    )
     if run.settings.update:
         yield from update_summary.change_lines(updates.changes, updates.kept)
     elif run.settings.propose:

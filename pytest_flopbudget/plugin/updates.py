@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline import store
 from pytest_flopbudget.baseline.location import inside
+from pytest_flopbudget.baseline.stale import StaleBaselines, owners, stale_baselines
 from pytest_flopbudget.baseline.update import UpdateKind, update_kind, updated
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.plugin.items import clash
 from pytest_flopbudget.verdict.judge_model import judge_ceilings
+from pytest_flopbudget.verdict.result import NotJudged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +31,7 @@ class BaselineUpdates:
         self._settings = settings
         self.changes: list[tuple[Result, UpdateKind]] = []
         self.kept: list[str] = []  # titles of budgets whose test did not pass
-        self.stale: list[str] = []  # baselines, relative to the budget folder
+        self.stale = StaleBaselines()
         self.removed: list[str] = []  # those of them that are no more
         self.errors: list[str] = []
 
@@ -57,8 +61,6 @@ def update_baselines(
 
     Errors are collected, so that one file that cannot be written keeps no other from it.
     """
-    from pytest_flopbudget.baseline.stale import stale_baselines
-
     updates = BaselineUpdates(settings)
     results = results_of(tests)
     clashes = _clashing_pairs(results)
@@ -70,10 +72,43 @@ def update_baselines(
     with store.locked(folder) if writable or trims else nullcontext():
         for result in writable:
             updates.write(result)
-        updates.stale = stale_baselines(settings.directory, collected.is_gone)
-        for file in updates.stale if trims else ():
+        updates.stale = _stale_baselines(settings, tests, collected)
+        for file in updates.stale.stale if trims else ():
             updates.remove(file)
     return updates
+
+
+def _stale_baselines(
+    settings: RunSettings, tests: Iterable[TestResults], collected: CollectedTests
+) -> StaleBaselines:
+    """Find the stale baselines: none in a folder outside of the rootdir, which others share."""
+    if not Path(os.path.normpath(settings.directory)).is_relative_to(settings.root):
+        return StaleBaselines()
+    judged = [test for test in tests if test.is_judged]
+    return stale_baselines(
+        settings.directory,
+        collected.status,
+        used={*collected.planned, *(result.path for result in results_of(judged))},
+        passed={test.test for test in judged if test.passed},
+    )
+
+
+def not_judged(
+    settings: RunSettings, tests: Iterable[TestResults], collected: CollectedTests
+) -> list[NotJudged]:
+    """Return the tests that were skipped, and the baselines whose test file was."""
+    shown = settings.shown_directory
+    skipped = [
+        NotJudged(test=test.test, file=f"{shown}/{test.path}", reason=test.skipped)
+        for test in tests
+        if test.skipped is not None and not test.is_judged
+    ]
+    not_collected = [
+        NotJudged(test=test, file=f"{shown}/{file}", reason=reason)
+        for file, test in owners(settings.directory)
+        if (reason := collected.skip_reason(test)) is not None
+    ]
+    return [*skipped, *not_collected]
 
 
 def results_of(tests: Iterable[TestResults]) -> list[Result]:

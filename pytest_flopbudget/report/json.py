@@ -30,7 +30,8 @@ def json_text(run: Run) -> str:
         "environment": environment(),
         "budgets": [_budget(result) for result in run.results],
         "errors": [serialization.encode(one) for one in run.unjudged],
-        "stale": list(run.stale),
+        "not_judged": [serialization.encode(one) for one in run.not_judged],
+        "stale": list(run.stale.stale),
         "base": None if run.base is None else _base(run.base),
     }
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"

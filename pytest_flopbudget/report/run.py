@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pytest_flopbudget.base_commit.comparison import BaseComparison
+from pytest_flopbudget.baseline.stale import StaleBaselines
 from pytest_flopbudget.settings.run import RunSettings
-from pytest_flopbudget.verdict.result import Result, Unjudged
+from pytest_flopbudget.verdict.result import NotJudged, Result, Unjudged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,8 @@ class Run:
     settings: RunSettings
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...] = ()
-    stale: tuple[str, ...] = ()  # baselines whose test is gone, relative to the budget folder
+    not_judged: tuple[NotJudged, ...] = ()  # tests with a budget that were skipped
+    stale: StaleBaselines = field(default_factory=StaleBaselines)
     removed: tuple[str, ...] = ()  # those of them that the run removed
     errors: tuple[str, ...] = ()  # of the run itself, such as a name that two tests claim
     places: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # file, line of tests
@@ -25,10 +27,21 @@ class Run:
     @property
     def stale_fails(self) -> bool:
         """Whether stale baselines fail the run: if the settings say so, until they are removed."""
-        return "stale" in self.settings.budget_settings.fail_on and self.stale != self.removed
+        return "stale" in self.settings.budget_settings.fail_on and self.stale.stale != self.removed
+
+    @property
+    def skips_fail(self) -> bool:
+        """Whether tests that were not judged fail the run, as the settings may say."""
+        return "skipped" in self.settings.budget_settings.fail_on and bool(self.not_judged)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to say of the run."""
+        news = (self.results, self.unjudged, self.not_judged, self.base, self.errors)
+        return any(news) or self.stale != StaleBaselines()
 
     @property
     def fails(self) -> bool:
         """Whether anything that this plugin found makes the run fail."""
         failing = any(result.judgement.failing for result in self.results)
-        return bool(failing or self.unjudged or self.errors or self.stale_fails)
+        return bool(failing or self.unjudged or self.errors or self.stale_fails or self.skips_fail)

@@ -15,10 +15,13 @@ from pytest_flopbudget.verdict.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pytest_flopbudget.baseline.stale import StaleBaselines
     from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.settings.run import RunSettings
-    from pytest_flopbudget.verdict.result import Result
+    from pytest_flopbudget.verdict.result import NotJudged, Result
     from pytest_flopbudget.verdict.verdict import MetricVerdict
+
+SUBJECT_FAILS = "ones fail this run, as `--flop-budget-fail-on` asks"
 
 
 def header_lines(settings: RunSettings) -> list[str]:
@@ -39,13 +42,19 @@ def header_lines(settings: RunSettings) -> list[str]:
 
 
 def outcome_lines(
-    settings: RunSettings, results: Sequence[Result], errors: int = 0
+    settings: RunSettings,
+    results: Sequence[Result],
+    errors: int = 0,
+    not_judged: Sequence[NotJudged] = (),
 ) -> Iterator[str]:
     """Count the verdicts, and say what was not compared: no gate looks greener than it is."""
     counts = Counter(result.judgement.verdict for result in results)
     parts = [f"{counts[verdict]} {verdict.text}" for verdict in Verdict if counts[verdict]]
     parts += [counted(errors, "error")] if errors else []
-    yield f"{counted(len(results) + errors, 'budget')}: {', '.join(parts) or 'none judged'}"
+    budgets = counted(len(results) + errors, "budget")
+    yield f"{budgets}: {', '.join(parts) or 'none judged'}{_not_judged_text(not_judged)}"
+    if not_judged and "skipped" in settings.budget_settings.fail_on:
+        yield f"  the skipped {SUBJECT_FAILS}"
     yield from _data_dependent_lines(results)
     yield from _ignored_lines(results)
     if counts[Verdict.IMPROVED] and not settings.update:
@@ -54,6 +63,13 @@ def outcome_lines(
         judged = [v for r in results for v in r.judgement.metrics if v.metric == metric.key]
         yield from _not_compared_lines(settings, metric, judged)
         yield from _inconclusive_lines(settings, metric, judged)
+
+
+def _not_judged_text(not_judged: Sequence[NotJudged]) -> str:
+    if not not_judged:
+        return ""
+    reasons = "; ".join(dict.fromkeys(one.reason for one in not_judged))
+    return f"; {counted(len(not_judged), 'test')} not judged (skipped: {reasons})"
 
 
 def _data_dependent_lines(results: Sequence[Result]) -> Iterator[str]:
@@ -109,17 +125,25 @@ def _inconclusive_lines(
 
 
 def stale_lines(
-    settings: RunSettings, stale: Sequence[str], removed: Sequence[str] = ()
+    settings: RunSettings, found: StaleBaselines, removed: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Name the baselines whose test is gone, and those of them that were removed."""
+    """Name the stale baselines, those of them that were removed, and those of other machines."""
     if removed:
         yield f"removed {counted(len(removed), 'stale baseline')}: {', '.join(removed)}"
-    stale = [file for file in stale if file not in removed]
-    if stale:
-        yield f"{counted(len(stale), 'stale baseline')}, of tests that are gone:"
-        for file in stale:
-            yield f"  {file}"
+    gone, unused = ([f for f in files if f not in removed] for files in (found.gone, found.unused))
+    if gone:
+        yield f"{counted(len(gone), 'stale baseline')}, of tests that are gone:"
+        yield from (f"  {file}" for file in gone)
+    if unused:
+        yield f"{counted(len(unused), 'stale baseline')}, not used in this run by the test:"
+        yield from (f"  {file}" for file in unused)
+    if gone or unused:
         yield "  to remove: pytest --update-budgets --flop-budget-trim"
         yield "  (which updates the others as well), or delete the files"
         if "stale" in settings.budget_settings.fail_on:
-            yield "  they fail this run, as `--flop-budget-fail-on` asks"
+            yield f"  the stale {SUBJECT_FAILS}"
+    if found.not_collected:
+        kept = counted(len(found.not_collected), "baseline")
+        yield f"{kept} of parameters that are not collected here; if they are gone everywhere:"
+        for file in found.not_collected:
+            yield f"  git rm {shlex.quote(f'{settings.shown_directory}/{file}')}"

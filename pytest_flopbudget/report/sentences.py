@@ -118,6 +118,10 @@ def hint(result: Result) -> Iterator[str]:
     elif not gravest.remedy:
         yield "run it where that can be measured, or do not fail on `not_compared`"
     else:
+        if result.renaming is not None:
+            yield "renamed? A baseline whose test is gone has this model and these figures:"
+            yield f"  {result.renaming}"
+            yield "or else"
         yield ACCEPTING[gravest.verdict]
         yield f"  {result.update.command(gravest.remedy)}"
 

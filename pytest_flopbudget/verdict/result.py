@@ -42,6 +42,7 @@ class Result:
     baseline: Baseline | None
     judgement: Judgement
     update: UpdateCommand
+    renaming: str | None = None  # the command that makes a stale baseline the missing one
 
     @property
     def title(self) -> str:
@@ -84,13 +85,29 @@ class Unjudged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotJudged:
+    """A test with a budget that did not run, so that nothing is known of its budget."""
+
+    test: str  # the node id
+    file: str  # its baseline as it is shown, relative to the rootdir
+    reason: str  # that pytest gives for the skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestResults:
-    """The results of all calls of the fixture in one test."""
+    """The results of all calls of the fixture in one test, and how the test ended."""
 
     __test__ = False  # to pytest: this is no test class
 
     test: str  # the node id
-    passed: bool  # set-up, call and teardown
-    acceptable: bool  # passed, or would have passed if its budgets had
+    path: str  # of its baseline, if it calls the fixture plainly, relative to the budget folder
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...]
+    passed: bool = False  # set-up, call and teardown
+    acceptable: bool = False  # passed, or would have passed if its budgets had
+    skipped: str | None = None  # the reason, if it was
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether anything is known of its budgets."""
+        return bool(self.results or self.unjudged)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given
 
+from pytest_flopbudget.baseline.stale import StaleBaselines
 from pytest_flopbudget.report.json import json_text
 from pytest_flopbudget.verdict.result import Result
 from tests.strategies import (
@@ -28,12 +29,12 @@ ALL = budget_settings("params", "gflops", "latency")
 
 
 def report(*found: Result, **more: Any) -> Any:
-    return json.loads(json_text(run(*found, stale=("old.yaml",), **more)))
+    return json.loads(json_text(run(*found, stale=StaleBaselines(gone=("old.yaml",)), **more)))
 
 
 def test_the_report_of_a_run() -> None:
     whole = report(result(profile(), baseline()))
-    keys = ["format", "settings", "environment", "budgets", "errors", "stale", "base"]
+    keys = ["format", "settings", "environment", "budgets", "errors", "not_judged", "stale", "base"]
     assert list(whole) == keys
     assert (whole["format"], whole["stale"], len(whole["budgets"])) == (1, ["old.yaml"], 1)
     assert whole["base"] is None

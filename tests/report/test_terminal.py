@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 
 from pytest_flopbudget.baseline.record import Baseline
+from pytest_flopbudget.baseline.stale import StaleBaselines
 from pytest_flopbudget.baseline.update import UpdateKind
 from pytest_flopbudget.report.run_summary import outcome_lines, stale_lines
 from pytest_flopbudget.report.terminal import budget_lines, table_lines
@@ -230,8 +231,10 @@ def test_what_was_kept_is_named() -> None:
     ],
 )
 def test_stale_baselines_are_named(removed: list[str], lines: list[str]) -> None:
-    assert list(stale_lines(settings(), ["a.yaml", "b.yaml"], removed)) == lines
-    assert list(stale_lines(settings(), [])) == []
+    assert (
+        list(stale_lines(settings(), StaleBaselines(gone=("a.yaml", "b.yaml")), removed)) == lines
+    )
+    assert list(stale_lines(settings(), StaleBaselines())) == []
 
 
 @pytest.mark.parametrize(

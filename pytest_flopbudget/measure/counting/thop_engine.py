@@ -22,7 +22,7 @@ from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
 from pytest_flopbudget.measure.counting.backends.real import RealBackend
 from pytest_flopbudget.measure.counting.flop_count import FlopCount, UncountedOperator
 from pytest_flopbudget.measure.counting.module_tracker import ModuleCalls, ModuleTracker
-from pytest_flopbudget.measure.isolation.interrupts import deliver_interrupts
+from pytest_flopbudget.measure.isolation.interrupts import reraise_foreign
 from pytest_flopbudget.measure.isolation.random_state import seed_generators
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored
 from pytest_flopbudget.measure.layers import ROOT, Layers
@@ -56,8 +56,8 @@ def count_flops(profiled: ProfiledCall, engine: str) -> FlopCount:
         return _count_in(MetaBackend(), profiled, engine)
     except MeasureError:
         raise
-    except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
-        deliver_interrupts()
+    except Exception as error:  # noqa: BLE001 - if it is the model's own, it comes again
+        reraise_foreign(error)
         with contents_restored(profiled.state.tensors):
             return _count_in(RealBackend(), profiled, engine)
 

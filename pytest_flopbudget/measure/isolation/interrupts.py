@@ -26,6 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SIGNALS = signal.valid_signals() & set(signal.Signals)  # those with a name
+FOREIGN = ("bdb", "_pytest.outcomes")  # of `q` in a debugger, of `pytest.exit`
 IMPORTS = "<frozen importlib._bootstrap>"  # a module that is half imported cannot be imported again
 CHANGES_CONTEXT = ("__enter__", "__exit__", "__del__")  # methods of torch
 
@@ -111,6 +112,18 @@ def deliver_interrupts() -> None:
     """
     if current is not None:
         current.deliver()
+
+
+def reraise_foreign(error: Exception) -> None:
+    """Raise what is no failure of the model: what a signal asked for, or who watches the run.
+
+    Raises:
+        BaseException: of a handler.
+        Exception: the error, if a debugger or pytest ends the run by it.
+    """
+    deliver_interrupts()
+    if type(error).__module__ in FOREIGN:
+        raise error
 
 
 def _has_handler(number: int) -> bool:

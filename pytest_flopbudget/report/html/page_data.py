@@ -38,7 +38,8 @@ def page_data(run: Run) -> dict[str, Any]:
         "metrics": [_metric(key) for key in METRICS],
         "budgets": budgets,
         "errors": [_error(one) for one in run.unjudged],
-        "stale": list(run.stale),
+        "notJudged": [f"{one.test}: {one.reason}" for one in run.not_judged],
+        "stale": list(run.stale.stale),
         "texts": list(texts),
     }
 

@@ -15,7 +15,7 @@ from pytest_flopbudget.report.markdown.budget_table import budget_table
 from pytest_flopbudget.report.markdown.sections import sections, size
 from pytest_flopbudget.report.markdown.syntax import code, fenced
 from pytest_flopbudget.report.ordering import worst_first
-from pytest_flopbudget.report.run_summary import outcome_lines, stale_lines
+from pytest_flopbudget.report.run_summary import SUBJECT_FAILS, outcome_lines, stale_lines
 from pytest_flopbudget.text_table import counted
 from pytest_flopbudget.verdict.verdict import Verdict
 
@@ -52,7 +52,8 @@ def _heading(run: Run) -> str:
     parts += [counted(len(run.unjudged), "error")] if run.unjudged else []
     budgets = counted(len(run.results) + len(run.unjudged), "compute budget")
     sign = "❌" if run.fails or not parts else "✅"
-    return f"### {sign} {budgets}: {', '.join(parts) or 'none judged'}"
+    skipped = f"; {counted(len(run.not_judged), 'test')} not judged" if run.not_judged else ""
+    return f"### {sign} {budgets}: {', '.join(parts) or 'none judged'}{skipped}"
 
 
 def _errors(run: Run) -> Iterator[str]:
@@ -70,6 +71,8 @@ def _first_line(error: str) -> str:
 def _notes(run: Run) -> Iterator[str]:
     """Yield what else the terminal says of the run: what was not compared, ignored, or is stale."""
     lines = [
+        *(f"not judged: {named(one.test)} ({named(one.reason)})" for one in run.not_judged),
+        *([f"  the skipped {SUBJECT_FAILS}"] if run.skips_fail else []),
         *list(outcome_lines(run.settings, run.results, len(run.unjudged)))[1:],
         *stale_lines(run.settings, run.stale, run.removed),
     ]

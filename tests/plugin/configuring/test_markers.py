@@ -141,14 +141,75 @@ def test_a_wrong_marker_around_a_test_is_an_error_of_each_below(
     project.update().assert_outcomes(errors=2, passed=1)
 
 
-def test_a_marker_without_the_fixture_is_an_error(project: Project) -> None:
+def test_a_marker_without_the_fixture_fails_after_the_call(project: Project) -> None:
     project.write(
         "test_a.py", f"@pytest.mark.flop_budget(max_params=1)\ndef test_bad():\n    pass\n{GOOD}"
     )
     result = project.update()
-    result.assert_outcomes(errors=1, passed=1)
+    result.assert_outcomes(failed=1, passed=1)
     said = failure_of(result, "test_bad")
-    assert "does not use the fixture `flop_budget`" in sentence(said)
+    assert "the test never obtained the fixture `flop_budget`" in sentence(said)
+    project.run().assert_outcomes(passed=1, skipped=1)
+
+
+def test_a_marker_on_a_test_that_obtains_the_fixture_by_name_counts(project: Project) -> None:
+    project.write(
+        "test_a.py",
+        """
+        @pytest.mark.flop_budget(max_params=1)
+        def test_a(request):
+            flop_budget = request.getfixturevalue("flop_budget")
+            flop_budget(nn.Linear(1, 2, bias=False), torch.zeros(1, 1))
+        """,
+    )
+    result = project.update()
+    result.assert_outcomes(failed=1)
+    assert "params 2, allowed 1" in sentence(failure_of(result, "test_a"))
+    project.run().assert_outcomes(skipped=1)
+
+
+MARKS_LATE = {
+    "in the test": ("", "request.applymarker(pytest.mark.flop_budget(max_params=1))"),
+    "in a fixture": (
+        "request.node.add_marker(pytest.mark.flop_budget(max_params=1))",
+        "pass",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fixture", "test"), MARKS_LATE.values(), ids=MARKS_LATE.keys())
+def test_a_marker_that_comes_after_the_fixture_counts(
+    project: Project, fixture: str, test: str
+) -> None:
+    project.write(
+        "test_a.py",
+        f"""
+        @pytest.fixture
+        def later(flop_budget, request):
+            {fixture or "pass"}
+
+        def test_a(later, flop_budget, request):
+            {test}
+            flop_budget(nn.Linear(1, 2, bias=False), torch.zeros(1, 1))
+        """,
+    )
+    result = project.update()
+    result.assert_outcomes(failed=1)
+    assert "params 2, allowed 1" in sentence(failure_of(result, "test_a"))
+
+
+def test_a_wrong_marker_that_comes_late_is_an_error_of_the_test(project: Project) -> None:
+    project.write(
+        "test_a.py",
+        """
+        def test_a(flop_budget, request):
+            request.applymarker(pytest.mark.flop_budget(max_param=1))
+            flop_budget(nn.Linear(1, 2), torch.zeros(1, 1))
+        """,
+    )
+    result = project.judge()
+    result.assert_outcomes(failed=1)
+    assert "unknown argument `max_param`" in sentence(failure_of(result, "test_a"))
 
 
 def test_a_marker_around_a_test_without_the_fixture_is_none(project: Project) -> None:
@@ -189,7 +250,7 @@ def test_in_parallel_it_is_the_same_error_of_that_test_alone(project: Project) -
     project.write("test_b.py", "@pytest.mark.flop_budget\ndef test_unused():\n    pass\n")
     project.write("test_c.py", GOOD)
     result = project.update("-n2")
-    result.assert_outcomes(errors=2, passed=2)
+    result.assert_outcomes(errors=1, failed=1, passed=2)
     assert "did you mean `max_params`?" in text_of(result)
-    assert "does not use the fixture `flop_budget`" in text_of(result)
+    assert "the test never obtained the fixture `flop_budget`" in text_of(result)
     assert list(project.budgets()) == ["test_a/test_good.yaml", "test_c/test_good.yaml"]

@@ -339,7 +339,58 @@ def test_a_failure_that_a_test_swallows_fails_it_all_the_same(project: Project) 
     )
     result = project.judge()
     result.assert_outcomes(failed=1)
-    assert "a budget of this test failed, and the test went on as if it had not" in text_of(result)
+    said = failure_of(result, "test_a")
+    assert sentence(said).startswith("`Linear` has no baseline")
+    assert "then the test went on, and passed" in said
+
+
+FOLLOWED = {
+    "a skip": ("pytest.skip('mine')", "was skipped: mine"),
+    "an error": ("raise KeyError('mine')", "raised `KeyError: 'mine'`"),
+    "a failure": ("pytest.fail('mine')", "raised `Failed: mine`"),
+}
+
+
+@pytest.mark.parametrize(("end", "what"), FOLLOWED.values(), ids=FOLLOWED.keys())
+@pytest.mark.parametrize("budget", ["flop_budget", "flop_budget.named('b')"])
+def test_a_failure_wins_over_what_follows_it(
+    project: Project, budget: str, end: str, what: str
+) -> None:
+    project.write(
+        "test_a.py",
+        f"""
+        def test_a(flop_budget):
+            try:
+                {budget}(nn.Linear(1, 1), torch.zeros(1, 1))
+            except pytest.fail.Exception:
+                pass
+            {end}
+        """,
+    )
+    result = project.judge()
+    result.assert_outcomes(failed=1)
+    assert f"then the test went on, and {what}" in failure_of(result, "test_a")
+
+
+@pytest.mark.parametrize("marker", ["@pytest.mark.xfail", ""])
+def test_an_expected_failure_keeps_its_meaning(project: Project, marker: str) -> None:
+    project.write(
+        "test_a.py",
+        f"""
+        {marker}
+        def test_a(flop_budget):
+            try:
+                flop_budget(nn.Linear(1, 1), torch.zeros(1, 1))
+            except pytest.fail.Exception:
+                pass
+            {"" if marker else "pytest.xfail('mine')"}
+        """,
+    )
+    result = project.judge()
+    result.assert_outcomes(xfailed=1)
+    assert "1 budget: 1 unbudgeted" in result.outlines
+    project.update()
+    assert project.budgets() == {}
 
 
 def test_a_link_out_of_the_budget_folder_is_refused(project: Project) -> None:

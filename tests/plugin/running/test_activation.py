@@ -153,3 +153,56 @@ def test_what_is_no_model_is_said_so(project: Project) -> None:
 def test_asking_for_it_by_name_and_never_calling_it_fails(project: Project) -> None:
     project.write("test_a.py", "def test_x(request):\n    request.getfixturevalue('flop_budget')\n")
     project.judge().assert_outcomes(failed=1)
+
+
+TEARDOWNS = {
+    "yield": "yield\n    {call}",
+    "addfinalizer": "request.addfinalizer(lambda: {call})",
+}
+
+
+@pytest.mark.parametrize("teardown", TEARDOWNS.values(), ids=TEARDOWNS.keys())
+def test_a_fixture_may_call_it_in_its_teardown(project: Project, teardown: str) -> None:
+    source = "@pytest.fixture\ndef late(flop_budget, request):\n    {}\n\ndef test_a(late): pass\n"
+    call = "flop_budget(nn.Linear(1, 1), torch.zeros(1, 1))"
+    project.write("test_a.py", source.format(teardown.format(call=call)))
+    project.update().assert_outcomes(passed=1)
+    project.judge().assert_outcomes(passed=1)
+    assert list(project.budgets()) == ["test_a/test_a.yaml"]
+
+
+@pytest.mark.parametrize("teardown", TEARDOWNS.values(), ids=TEARDOWNS.keys())
+def test_never_calling_it_fails_after_the_teardown_that_might_have(
+    project: Project, teardown: str
+) -> None:
+    source = "@pytest.fixture\ndef late(flop_budget, request):\n    {}\n\ndef test_a(late): pass\n"
+    project.write("test_a.py", source.format(teardown.format(call="None")))
+    result = project.judge()
+    result.assert_outcomes(passed=1, errors=1)
+    assert "never called it" in text_of(result)
+    project.update().assert_outcomes(passed=1, errors=1)
+
+
+def test_the_teardown_of_another_fixture_is_not_waited_for(project: Project) -> None:
+    project.write(
+        "test_a.py",
+        """
+        @pytest.fixture
+        def other():
+            yield
+
+        def test_a(other, flop_budget): pass
+        """,
+    )
+    project.judge().assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("end", ["pytest.skip('mine')", "assert False"])
+def test_a_test_that_ends_early_is_not_said_to_have_forgotten_it(
+    project: Project, end: str
+) -> None:
+    project.write(
+        "test_a.py",
+        f"@pytest.fixture\ndef late(flop_budget): yield\n\ndef test_a(late): {end}\n",
+    )
+    assert "never called" not in text_of(project.judge())

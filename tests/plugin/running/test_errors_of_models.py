@@ -194,7 +194,7 @@ def test_an_error_in_parallel_is_told_the_same(project: Project) -> None:
     assert "E       in layer `1.1` (Neck), on inputs 3x4" in project.judge("-n2").outlines
 
 
-def test_one_that_the_test_expects_is_none(project: Project) -> None:
+def test_one_that_the_test_swallows_fails_it_all_the_same(project: Project) -> None:
     project.write(
         "test_a.py",
         """
@@ -208,5 +208,37 @@ def test_one_that_the_test_expects_is_none(project: Project) -> None:
             flop_budget.named("other")(nn.Linear(1, 1), torch.zeros(1, 1))
         """,
     )
-    project.update().assert_outcomes(passed=1)
-    assert list(project.budgets()) == ["test_a/test_a.other.yaml"]
+    result = project.update()
+    result.assert_outcomes(failed=1)
+    said = failure_of(result, "test_a")
+    assert said[:3] == ["ValueError: no", "", "then the test went on, and passed"]
+    assert project.budgets() == {}
+
+
+@pytest.mark.parametrize(
+    ("ends", "module"), [("pytest.exit('enough')", "pytest"), ("raise bdb.BdbQuit", "bdb")]
+)
+@pytest.mark.parametrize("engine", ["dispatch", "thop"])
+def test_what_ends_the_run_is_raised_at_once(
+    project: Project, ends: str, module: str, engine: str
+) -> None:
+    project.write(
+        "test_a.py",
+        f"""
+        import {module}
+        from pathlib import Path
+
+        class Stops(nn.Module):
+            def forward(self, x):
+                with Path("calls").open("a") as file:
+                    file.write("one call\\n")
+                {ends}
+
+        def test_a(flop_budget):
+            flop_budget(Stops(), torch.zeros(1))
+        """,
+    )
+    result = project.update(f"--flop-budget-engine={engine}")
+    assert result.ret == pytest.ExitCode.INTERRUPTED if module == "pytest" else 1
+    assert (project.root / "calls").read_text() == "one call\n"
+    assert "error" not in text_of(result).partition("short test summary")[2]

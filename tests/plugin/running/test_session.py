@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import chain, permutations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -11,7 +11,8 @@ import pytest
 
 from pytest_flopbudget import serialization
 from pytest_flopbudget.plugin.collection import CollectedTests
-from pytest_flopbudget.plugin.session import ATTRIBUTE, Session
+from pytest_flopbudget.plugin.runtest.reports import RESULTS
+from pytest_flopbudget.plugin.session import Session
 from pytest_flopbudget.verdict.judge_model import judge_ceilings
 from pytest_flopbudget.verdict.result import TestResults
 from tests.strategies import budget_settings, profile, result, settings
@@ -22,23 +23,25 @@ if TYPE_CHECKING:
 FILE = "tests/test_net/test_net.yaml"
 
 
-def report(*, passed: bool, worker: str = "") -> Any:
-    """Make the last report of a test, as it arrives."""
+def reports(*, passed: bool, worker: str = "") -> list[Any]:
+    """Make the reports of the phases of a test, as they arrive."""
     one = result(profile(), None, judgement=judge_ceilings(profile(), budget_settings()))
-    outcome = TestResults(
-        test=one.test, passed=passed, acceptable=passed, results=(one,), unjudged=()
-    )
+    results = TestResults(test=one.test, path=one.path, results=(one,), unjudged=())
     place = ("tests/test_net.py", 0, "test_net")
-    return SimpleNamespace(
-        **{ATTRIBUTE: serialization.encode(outcome)}, worker_id=worker, location=place
-    )
+    common = {"nodeid": one.test, "worker_id": worker, "location": place, "skipped": False}
+    sent = {RESULTS: serialization.encode(results)}
+    return [
+        SimpleNamespace(when="setup", passed=True, **common),
+        SimpleNamespace(when="call", passed=passed, **common),
+        SimpleNamespace(when="teardown", passed=True, **common, **sent),
+    ]
 
 
-def written(directory: Path, *reports: Any) -> bool:
-    """End a run with these reports, and tell whether it wrote the baseline."""
+def written(directory: Path, *runs: list[Any]) -> bool:
+    """End a run with the reports of runs of a test, and tell whether it wrote the baseline."""
     config: Any = SimpleNamespace(rootpath=directory, args=[], getoption=lambda *_, **__: None)
     session = Session(settings(update=True, directory=directory), CollectedTests(config))
-    for one in reports:
+    for one in chain.from_iterable(runs):
         session.pytest_runtest_logreport(one)
     ended: Any = SimpleNamespace(exitstatus=pytest.ExitCode.OK, config=Mock())
     session.pytest_sessionfinish(ended)
@@ -47,7 +50,7 @@ def written(directory: Path, *reports: Any) -> bool:
 
 @pytest.mark.parametrize("last", [True, False])
 def test_the_last_run_of_a_test_counts(tmp_path: Path, last: bool) -> None:
-    assert written(tmp_path, report(passed=not last), report(passed=last)) is last
+    assert written(tmp_path, reports(passed=not last), reports(passed=last)) is last
 
 
 @pytest.mark.parametrize("passed", [(True, True), (True, False), (False, False)])
@@ -55,11 +58,11 @@ def test_of_several_workers_one_that_fails_decides(
     tmp_path: Path, passed: tuple[bool, bool]
 ) -> None:
     """As under `--dist each`, whichever of them ends first."""
-    reports = [report(passed=one, worker=f"gw{i}") for i, one in enumerate(passed)]
-    for order in permutations(reports):
-        assert written(tmp_path / str(order[0].worker_id), *order) is all(passed)
+    runs = [reports(passed=one, worker=f"gw{i}") for i, one in enumerate(passed)]
+    for order in permutations(runs):
+        assert written(tmp_path / str(order[0][0].worker_id), *order) is all(passed)
 
 
 def test_a_rerun_on_one_of_several_workers_counts(tmp_path: Path) -> None:
-    first, again = (report(passed=passed, worker="gw0") for passed in (False, True))
-    assert written(tmp_path, first, report(passed=True, worker="gw1"), again)
+    first, again = (reports(passed=passed, worker="gw0") for passed in (False, True))
+    assert written(tmp_path, first, reports(passed=True, worker="gw1"), again)

@@ -197,24 +197,42 @@ def test_the_failure_of_the_budget_goes_before_what_follows_it(sized: Project) -
     assert said[len(usual) :][:2] == ["", "then the test went on, and raised `AssertionError: mine"]
 
 
-def test_a_failure_in_setup_or_teardown_is_not_put_off(sized: Project) -> None:
-    source = """
-    @pytest.fixture
-    def early(flop_budget):
-        {early}
-        yield
-        {late}
+CALLED_BY_A_FIXTURE = """
+@pytest.fixture
+def early(flop_budget):
+    {early}
+    yield
+    {late}
 
-    def test_sized(flop_budget, early):
-        {call}
-    """
-    judge = "flop_budget(nn.Linear(1, 150, bias=False), torch.zeros(1, 1))"
-    sized.write("test_sized.py", source.format(early=judge, late="pass", call="pytest.skip()"))
-    sized.judge(PROPOSE).assert_outcomes(errors=1)
-    other = "flop_budget.named('b')(nn.Linear(1, 1), torch.zeros(1, 1))"
-    sized.write("test_sized.py", source.format(early="pass", late=judge, call=other))
-    sized.judge(PROPOSE).assert_outcomes(failed=1, errors=1)
+def test_sized(flop_budget, early):
+    {call}
+"""
+JUDGE = "flop_budget(nn.Linear(1, 150, bias=False), torch.zeros(1, 1))"
+OTHER = "flop_budget.named('b')(nn.Linear(1, 1), torch.zeros(1, 1))"
+
+
+def test_a_failure_in_setup_is_put_off_to_the_end_of_the_call(sized: Project) -> None:
+    source = CALLED_BY_A_FIXTURE.format(early=JUDGE, late="pass", call=OTHER)
+    sized.write("test_sized.py", source)
+    sized.judge().assert_outcomes(errors=1)
+    sized.judge(PROPOSE).assert_outcomes(failed=1)
+    assert set(proposed(sized)) == {FILE, FILE.replace(".yaml", ".b.yaml")}
+
+
+def test_a_failure_in_setup_wins_over_a_skip(sized: Project) -> None:
+    source = CALLED_BY_A_FIXTURE.format(early=JUDGE, late="pass", call="pytest.skip('mine')")
+    sized.write("test_sized.py", source)
+    result = sized.judge(PROPOSE)
+    result.assert_outcomes(failed=1)
+    assert "then the test went on, and was skipped: mine" in text_of(result)
     assert proposed(sized) == {}
+
+
+def test_a_failure_in_teardown_is_proposed(sized: Project) -> None:
+    source = CALLED_BY_A_FIXTURE.format(early="pass", late=JUDGE, call="pass")
+    sized.write("test_sized.py", source)
+    sized.judge(PROPOSE).assert_outcomes(passed=1, errors=1)
+    assert list(proposed(sized)) == [FILE]
 
 
 def test_all_budgets_of_a_test_are_proposed(project: Project) -> None:

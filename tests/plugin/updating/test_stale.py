@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.project import Project, text_of
+from tests.plugin.project import Project, failure_of, text_of
 
 CALL = "flop_budget(nn.Linear(1, 1), torch.zeros(1, 1))"
 A = "test_a/test_one.yaml"
@@ -59,12 +59,145 @@ def test_a_deleted_file(gone: Project) -> None:
     assert stale(gone.judge("test_a.py::test_two")) == ["test_b/test_one.yaml"]
 
 
-def test_one_case_of_a_parametrised_test(project: Project) -> None:
+PARAMETERS = "1 baseline of parameters that are not collected here; if they are gone everywhere:"
+
+
+def test_one_case_of_a_parametrised_test_may_be_there_on_another_machine(project: Project) -> None:
     text = "@pytest.mark.parametrize('n', {})\ndef test_x(flop_budget, n):\n    " + CALL
     project.write("test_a.py", text.format([1, 2]))
     project.update()
     project.write("test_a.py", text.format([1]))
-    assert stale(project.judge()) == ["test_a/test_x[2].yaml"]
+    before = project.budgets()
+    result = project.update("--flop-budget-trim")
+    assert stale(result) == []
+    start = result.outlines.index(PARAMETERS)
+    assert result.outlines[start + 1] == "  git rm 'budgets/test_a/test_x[2].yaml'"
+    assert project.budgets() == before
+    assert project.judge("--flop-budget-fail-on=stale").ret == pytest.ExitCode.OK
+
+
+def test_all_cases_of_a_test_whose_function_is_gone(project: Project) -> None:
+    project.write(
+        "test_a.py",
+        "@pytest.mark.parametrize('n', [1, 2])\ndef test_x(flop_budget, n):\n    " + CALL,
+    )
+    project.update()
+    project.write("test_a.py", "")
+    assert stale(project.judge()) == ["test_a/test_x[1].yaml", "test_a/test_x[2].yaml"]
+
+
+UNUSED = "1 stale baseline, not used in this run by the test:"
+NAMED = CALL.replace("flop_budget(", "flop_budget.named('b')(")
+TWO = f"def test_one(flop_budget):\n    {CALL}\n    {NAMED}\n"
+
+
+def test_a_name_that_a_test_uses_no_more(project: Project) -> None:
+    project.write("test_a.py", TWO)
+    project.update()
+    project.write("test_a.py", source("one"))
+    result = project.judge()
+    assert result.outlines[result.outlines.index(UNUSED) + 1] == "  test_a/test_one.b.yaml"
+    result = project.update("--flop-budget-trim")
+    assert "removed 1 stale baseline: test_a/test_one.b.yaml" in result.outlines
+    assert list(project.budgets()) == [A]
+
+
+@pytest.mark.parametrize("end", ["assert False", "pytest.skip()"])
+def test_a_test_that_did_not_pass_may_use_a_name_yet(project: Project, end: str) -> None:
+    project.write("test_a.py", TWO)
+    project.update()
+    before = project.budgets()
+    project.write("test_a.py", f"{source('one')}    {end}\n")
+    assert UNUSED not in project.update("--flop-budget-trim").outlines
+    assert project.budgets() == before
+
+
+def test_a_file_that_was_renamed_with_its_test_is_in_use(project: Project) -> None:
+    project.write("test_a.py", source("one"))
+    project.update()
+    before = project.budgets()
+    (project.root / "test_a.py").rename(project.root / "test_new.py")
+    (project.root / "budgets/test_a").rename(project.root / "budgets/test_new")
+    result = project.judge()
+    result.assert_outcomes(passed=1)
+    assert stale(result) == []
+    assert stale(project.judge("-k", "not one")) == []
+    result = project.update("--flop-budget-trim")
+    assert stale(result) == []
+    assert project.budgets() == {
+        "test_new/test_one.yaml": before[A].replace("test_a.py", "test_new.py")
+    }
+
+
+def moved(project: Project, size: int = 1) -> list[str]:
+    """Rename a test, and return the hint of its missing baseline."""
+    project.write("test_a.py", source("one"))
+    project.write("test_b.py", source("one").replace("1, 1)", "1, 2)", 1))
+    project.update()
+    (project.root / "test_a.py").unlink()
+    (project.root / "test_b.py").unlink()
+    project.write("tests/test_new.py", source("one").replace("1, 1)", f"1, {size})", 1))
+    said = failure_of(project.judge(), "test_one")
+    return said[next(i for i, line in enumerate(said) if line.startswith("hint:")) :]
+
+
+def test_a_missing_baseline_names_a_stale_one_with_its_figures(project: Project) -> None:
+    assert moved(project)[:5] == [
+        "hint: renamed? A baseline whose test is gone has this model and these figures:",
+        "        mkdir -p budgets/tests/test_new && "
+        "git mv budgets/test_a/test_one.yaml budgets/tests/test_new/test_one.yaml",
+        "      or else",
+        "      create the baseline and commit it:",
+        "        pytest --update-budgets tests/test_new.py::test_one",
+    ]
+
+
+def test_a_missing_baseline_names_none_of_other_figures(project: Project) -> None:
+    assert moved(project, size=3)[0] == "hint: create the baseline and commit it:"
+
+
+def test_of_several_stale_ones_the_most_similar_name_is_named(project: Project) -> None:
+    project.write("test_a.py", source("one", "two", "three"))
+    project.update()
+    project.write("test_a.py", source("three", "twoo"))
+    assert "  git mv budgets/test_a/test_two.yaml budgets/test_a/test_twoo.yaml" in "\n".join(
+        failure_of(project.judge(), "test_twoo")
+    )
+
+
+RENAMES_NODES = """
+@pytest.hookimpl(trylast={last})
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item._nodeid = item._nodeid + "@linux"
+"""
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_conftest_that_gives_tests_other_names(project: Project, last: bool) -> None:
+    project.write("conftest.py", RENAMES_NODES.format(last=last))
+    project.write("test_a.py", source("one", "two"))
+    project.update()
+    before = project.budgets()
+    assert stale(project.update("--flop-budget-trim", "-k", "one")) == []
+    assert stale(project.judge()) == []
+    assert project.budgets() == before
+
+
+def test_a_folder_outside_of_the_rootdir_is_shared(project: Project) -> None:
+    """Two packages of a repository, each with a rootdir of its own and one folder for both."""
+    for package in ("a", "b"):
+        project.write(
+            f"{package}/pytest.ini",
+            "[pytest]\nflop_budget_metrics = params\nflop_budget_dir = ../shared\n",
+        )
+        project.write(f"{package}/test_{package}.py", source("one"))
+        project.update(package, "--rootdir", package)
+    before = project.budgets("shared")
+    assert len(before) == 2
+    result = project.update("a", "--rootdir", "a", "--flop-budget-trim")
+    assert stale(result) == []
+    assert project.budgets("shared") == before
 
 
 def test_the_last_test_of_a_file(project: Project) -> None:

@@ -208,6 +208,29 @@ def test_neither_does_one_that_was_expected_to_fail_or_whose_teardown_fails(
     assert project.budgets() == before
 
 
+TURNS = """
+@pytest.hookimpl(wrapper=True, {order}=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == {when!r}:
+        report.outcome, report.longrepr = "failed", "turned"
+    return report
+"""
+
+
+@pytest.mark.parametrize("when", ["setup", "call", "teardown"])
+@pytest.mark.parametrize("order", ["tryfirst", "trylast"])
+@pytest.mark.parametrize("args", [(), ("-n1",)], ids=["alone", "-n1"])
+def test_a_test_whose_report_was_turned_writes_nothing(
+    project: Project, when: str, order: str, args: tuple[str, ...]
+) -> None:
+    project.write("conftest.py", TURNS.format(order=order, when=when))
+    project.sized(3)
+    result = project.update(*args)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert project.budgets() == {}
+
+
 def test_what_was_not_written_is_said(project: Project) -> None:
     write(project, 100)
     project.update()

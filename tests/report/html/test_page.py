@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_flopbudget.baseline.stale import StaleBaselines
 from pytest_flopbudget.report.html.page import html_text, script_json
 from pytest_flopbudget.report.html.page_data import page_data
 from pytest_flopbudget.report.run import Run
@@ -355,7 +356,14 @@ def test_facts() -> None:
 
 def test_the_run_is_described() -> None:
     errors = (Unjudged(test="tests/test_a.py::test_b", name="part", error="it broke"),)
-    data = page_data(Run(settings=settings(), results=(), unjudged=errors, stale=("old.yaml",)))
+    data = page_data(
+        Run(
+            settings=settings(),
+            results=(),
+            unjudged=errors,
+            stale=StaleBaselines(gone=("old.yaml",)),
+        )
+    )
     assert data["stale"] == ["old.yaml"]
     assert data["errors"] == [
         {"title": "test_b (part)", "testFile": "tests/test_a.py", "error": "it broke"}

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from pytest_flopbudget.baseline.stale import StaleBaselines
 from pytest_flopbudget.escaping import named as shown_name
 from pytest_flopbudget.report.markdown.report import COMMENT_LIMIT, markdown_text
 from pytest_flopbudget.verdict.result import Unjudged, UpdateCommand
@@ -114,7 +115,9 @@ def test_golden() -> None:
         result(timed(), baseline(), every, test=f"{FILE}::test_elsewhere"),
         result(profile(uncounted=(uncounted(),)), baseline(), test=f"{FILE}::test_unknown"),
     ]
-    text = markdown_text(run(*found, stale=("tests/test_gone/test_gone.yaml",)))
+    text = markdown_text(
+        run(*found, stale=StaleBaselines(gone=("tests/test_gone/test_gone.yaml",)))
+    )
     assert_whole(text)
     *lines, foot = text.rstrip("\n").split("\n")
     assert_golden("report.md", lines)
@@ -144,9 +147,10 @@ def test_a_run_that_fails_as_a_whole_does_not_look_green() -> None:
     text = markdown_text(run(green, errors=("two tests claim one name\n\nhint: rename",)))
     assert text.startswith("### ❌ 1 compute budget: 1 within\n")
     assert "errors:\ntwo tests claim one name\n```" in text
-    stale = {"stale": ("gone.yaml",), "budget_settings": budget_settings(fail_on=("stale",))}
+    gone = StaleBaselines(gone=("gone.yaml",))
+    stale = {"stale": gone, "budget_settings": budget_settings(fail_on=("stale",))}
     assert markdown_text(run(green, **stale)).startswith("### ❌ 1 compute budget: 1 within\n")
-    trimmed = {**stale, "update": True, "trim": True, "removed": stale["stale"]}
+    trimmed = {**stale, "update": True, "trim": True, "removed": gone.stale}
     assert markdown_text(run(green, **trimmed)).startswith("### ✅ 1 compute budget: 1 within\n")
 
 
@@ -179,7 +183,7 @@ def hostile_run(name: str) -> Run:
         ),
     ]
     error = Unjudged(test=name, name=name, error=name)
-    return run(*found, stale=(name,), unjudged=(error,))
+    return run(*found, stale=StaleBaselines(gone=(name,)), unjudged=(error,))
 
 
 @pytest.mark.parametrize("name", HOSTILE)

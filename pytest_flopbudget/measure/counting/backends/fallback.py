@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
 from pytest_flopbudget.measure.counting.backends.meta import MetaBackend
 from pytest_flopbudget.measure.counting.backends.real import RealBackend
-from pytest_flopbudget.measure.isolation.interrupts import deliver_interrupts
+from pytest_flopbudget.measure.isolation.interrupts import reraise_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +36,7 @@ def on_first_backend(
 
     Raises:
         Exception: what the last attempt raises, or one of `final`.
-        BaseException: what a handler of a signal raised.
+        BaseException: what a handler of a signal raised, or what ends the run.
     """
     backends: list[type[Backend]] = [MetaBackend, FakeBackend, *([] if on_meta else [RealBackend])]
     *others, last = backends
@@ -47,8 +46,8 @@ def on_first_backend(
                 return attempt(backend(), False)
             except final:
                 raise
-            except Exception:  # noqa: BLE001 - if it is the model's own, it comes again
-                deliver_interrupts()
+            except Exception as error:  # noqa: BLE001 - if it is the model's own, it comes again
+                reraise_foreign(error)
     if not on_meta:
         return attempt(last(), True)
     try:
@@ -56,8 +55,10 @@ def on_first_backend(
             return attempt(last(), True)
     except final:
         raise
-    except Exception:
-        deliver_interrupts()
-        with suppress(Exception):  # hooks may bring the values in, from disk say
-            return attempt(RealBackend(), True)
+    except Exception as error:
+        reraise_foreign(error)
+        try:
+            return attempt(RealBackend(), True)  # hooks may bring the values in, from disk say
+        except Exception as other:  # noqa: BLE001 - the first one says more
+            reraise_foreign(other)
         raise

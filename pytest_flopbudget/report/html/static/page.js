@@ -100,7 +100,8 @@ function showRun() {
   const versions = Object.entries(DATA.environment).map((pair) => pair.join(" "));
   const settings = DATA.settings.map((line, at) => [at ? "" : "settings", line]);
   const stale = DATA.stale.length ? [[counted(DATA.stale.length, "stale baseline"), DATA.stale.join(", ")]] : [];
-  const pairs = [...settings, ["environment", versions.join(", ")], ...stale];
+  const skipped = DATA.notJudged.map((line, at) => [at ? "" : "not judged", line]);
+  const pairs = [...settings, ["environment", versions.join(", ")], ...skipped, ...stale];
   document.getElementById("run").append(element("h2", {}, "This run"), facts(pairs));
 }
 

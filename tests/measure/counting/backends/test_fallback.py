@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bdb import BdbQuit
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,22 @@ def test_weights_on_meta_run_for_real_only_if_all_else_fails() -> None:
 def test_a_final_exception_on_meta_ends_it() -> None:
     with pytest.raises(KeyError, match="formula"):
         tried(fails=2, on_meta=True, error=KeyError("formula"))
+
+
+@pytest.mark.parametrize("error", [pytest.exit.Exception("stop"), BdbQuit()])
+@pytest.mark.parametrize(("fails", "on_meta"), [(1, False), (2, False), (1, True), (2, True)])
+def test_what_ends_the_run_is_no_failure_of_the_model(
+    error: Exception, fails: int, *, on_meta: bool
+) -> None:
+    names: list[object] = []
+
+    def attempt(backend: Backend, is_last: bool) -> None:
+        names.append((backend.name, is_last))
+        raise error if len(names) == fails else ValueError
+
+    with pytest.raises(type(error)):
+        on_first_backend(attempt, on_meta=on_meta, final=(), surroundings=Surroundings([]))
+    assert len(names) == fails
 
 
 @pytest.mark.parametrize(("on_meta", "last"), [(False, "real"), (True, "fake")])
