@@ -9,7 +9,14 @@ import pytest
 from pytest_flopbudget.baseline.location import baseline_path, title_of
 from pytest_flopbudget.errors import BudgetNameError, FlopBudgetError, SettingsError
 from pytest_flopbudget.plugin.evaluate import BudgetRequest, evaluate
-from pytest_flopbudget.plugin.items import SKIP, clash, failure, marker_arguments, node_id
+from pytest_flopbudget.plugin.items import (
+    SKIP,
+    check_location,
+    clash,
+    failure,
+    marker_arguments,
+    node_id,
+)
 from pytest_flopbudget.plugin.outcome import STOPS
 from pytest_flopbudget.settings.budget import parse_arguments, with_arguments
 from pytest_flopbudget.verdict.result import Unjudged
@@ -75,6 +82,7 @@ class FlopBudget:
         __tracebackhide__ = True
         settings = self._settings
         try:
+            check_location(self._item)
             budget_settings = with_arguments(
                 settings.budget_settings,
                 [*marker_arguments(self._item), arguments],  # also those added on the way

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_flopbudget.errors import BudgetNameError
+from pytest_flopbudget.errors import BudgetNameError, SettingsError
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -70,6 +71,25 @@ def node_id(item: pytest.Item) -> str:
         return item.nodeid
     of_all = "_".join(sorted(set(groups)))  # an older xdist takes the closest one alone
     return item.nodeid.removesuffix(f"@{of_all}").removesuffix(f"@{groups[0]}")
+
+
+def check_location(item: pytest.Item) -> None:
+    """Check that the node id of a test, which names its baseline, is the same in every run.
+
+    Raises:
+        SettingsError: the test lies outside of the rootdir, whose name then depends on the run.
+    """
+    config = item.config
+    if item.path.is_relative_to(config.rootpath) or config.getoption("pyargs"):
+        return
+    file, root = typed_path(config, item.path), typed_path(config, config.rootpath)
+    runs = [f"`pytest {shlex.quote(argument)}`" for argument in config.args]
+    separately = f"run {' and '.join(runs)}, or " if len(runs) > 1 else ""
+    above = "name a `--rootdir`" if config.getoption("rootdir") else "put an ini file"
+    raise SettingsError(
+        f"`{file}` lies outside of rootdir `{root}`, so its baseline has no name that stays",
+        f"{separately}{above} above both",
+    )
 
 
 def planned_path(item: pytest.Item) -> PurePosixPath:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,11 +111,30 @@ def _files(config: pytest.Config) -> dict[str, Path]:
     start = config.invocation_params.dir
     files = {name: start / Path(file).expanduser() for name, file in typed.items() if file}
     for name, file in files.items():
+        if _moved_rootdir(config, typed[name], file):
+            raise SettingsError(
+                f"`--flop-budget-{name} {typed[name]}`: pytest took the file for a test "
+                f"and `{config.rootpath}` for the rootdir",
+                f"write it with `=`: --flop-budget-{name}={typed[name]}",
+            )
         if file.is_dir():
             raise SettingsError(
                 f"`--flop-budget-{name}`: expected a file, found the directory `{typed[name]}`"
             )
     return files
+
+
+def _moved_rootdir(config: pytest.Config, typed: str, file: Path) -> bool:
+    """Return whether pytest looked for the rootdir around a report of an earlier run.
+
+    It does not know the options of plugins yet when it takes all that exists for arguments.
+    """
+    start, root = config.invocation_params.dir, config.rootpath
+    options = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    is_separate = typed in (*config.invocation_params.args, *options, *config.getini("addopts"))
+    is_near = start.is_relative_to(root) or root.is_relative_to(start)
+    is_ours = is_near and config.inipath is not None
+    return is_separate and file.exists() and not (is_ours or file.is_relative_to(start))
 
 
 def _read(config: pytest.Config, option: Option) -> tuple[Any, bool]:

@@ -120,17 +120,58 @@ def test_what_lies_outside_of_the_rootdir_is_never_stale(installed: Project, whi
     assert {"test_a.yaml", "test_b.yaml"} <= stored(installed)
 
 
-def test_a_rootdir_elsewhere(project: Project) -> None:
+def test_a_rootdir_elsewhere_is_refused(project: Project) -> None:
     project.write("test_a.py", TEST.format(size=4))
-    root = project.root / "elsewhere"
-    root.mkdir()
-    args = (f"--rootdir={root}", "-c", "pytest.ini", "test_a.py")
-    project.update(*args).assert_outcomes(passed=1)
-    assert [file.suffix for file in (root / "budgets").rglob("*.*")] == [".yaml"]
-    result = project.judge(*args)
-    result.assert_outcomes(passed=1)
-    assert "stale baseline" not in text_of(result)
-    assert not (project.root / "budgets").exists()
+    (project.root / "elsewhere").mkdir()
+    result = project.update("--rootdir=elsewhere", "-c", "pytest.ini", "test_a.py")
+    result.assert_outcomes(failed=1)
+    assert "hint: name a `--rootdir` above both" in result.outlines
+    project.update("--rootdir=.", "test_a.py").assert_outcomes(passed=1)
+
+
+@pytest.fixture
+def monorepo(project: Project) -> Project:
+    """Two packages, each with an ini file, and none above them."""
+    (project.root / "pytest.ini").unlink()
+    for package in "ab":
+        project.write(f"{package}/pytest.ini", INI)
+        project.write(f"{package}/tests/test_{package}.py", TEST.format(size=3))
+    return project
+
+
+def test_a_test_outside_of_the_rootdir_is_an_error_of_its_own(monorepo: Project) -> None:
+    result = monorepo.update("a/tests", "b/tests")
+    result.assert_outcomes(passed=1, failed=1)
+    said = text_of(result)
+    assert "`b/tests/test_b.py` lies outside of rootdir `a`, so its baseline has no name" in said
+    hint = "hint: run `pytest a/tests` and `pytest b/tests`, or put an ini file above both"
+    assert hint in result.outlines
+    assert list(monorepo.budgets("a/budgets")) == ["tests/test_a/test_a.yaml"]
+    assert monorepo.budgets("b/budgets") == {}
+    monorepo.update("b/tests").assert_outcomes(passed=1)
+    result = monorepo.update("a/tests", "--flop-budget-trim")
+    assert "stale" not in text_of(result)
+    assert len(monorepo.budgets("b/budgets")) == 1
+
+
+def test_a_report_that_moves_the_rootdir_is_refused(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Pytest takes an existing file for an argument, and looks for the rootdir around it."""
+    project.sized(3)
+    file = str(tmp_path_factory.mktemp("elsewhere") / "r.json")
+    project.update("--flop-budget-json", file).assert_outcomes(passed=1)
+    result = project.judge("--flop-budget-json", file)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"hint: write it with `=`: --flop-budget-json={file}" in result.stderr.str()
+    project.judge(f"--flop-budget-json={file}").assert_outcomes(passed=1)
+
+
+def test_a_report_of_an_earlier_run_nearby_moves_nothing(project: Project) -> None:
+    project.sized(3)
+    for _ in range(2):
+        project.update("--flop-budget-json", "out/r.json").assert_outcomes(passed=1)
+        project.update("test_sized.py", "--flop-budget-json", "r.json").assert_outcomes(passed=1)
 
 
 # ------------------------------------------------------------------- other plugins
