@@ -40,6 +40,10 @@ class ConflictError(BaselineError):
     """A baseline file has the marks of a merge that nobody has finished."""
 
 
+class SumError(BaselineError):
+    """A baseline file has a total that is not the sum of its layers, as after a careless merge."""
+
+
 class FormatError(BaselineError):
     """A baseline file has a format of another version of this plugin."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.baseline import yaml_nodes
 from pytest_flopbudget.baseline.record import FORMAT, Baseline, EnvironmentEntry, OwnCost
 from pytest_flopbudget.baseline.yaml_scalars import number_text
-from pytest_flopbudget.errors import BaselineError, FormatError
+from pytest_flopbudget.errors import BaselineError, FormatError, SumError
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, exact_metrics, figures_of, noisy_metrics
 from pytest_flopbudget.settings.parsers import ENGINES, MODES
 
@@ -150,10 +150,9 @@ def _check_sums(baseline: Baseline, exact: Iterable[Figure], total: Node) -> Non
         added, stated = baseline.total_of("", figure), baseline.total.get(figure.field)
         if stated is not None and added != stated:
             node = total.entries()[figure.yaml_key]
-            raise node.fail(
-                f"the sum of `own`, {number_text(figure, added)}",
-                f"{node.text()}, as after a merge that took both sides",
-            )
+            expected = f"the sum of `own`, {number_text(figure, added)}"
+            found = f"{node.text()}, as after a merge that took both sides"
+            raise SumError(node.fail(expected, found).sentence)
 
 
 def _lines(node: Node, *location: str) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_flopbudget.baseline.location import inside
 from pytest_flopbudget.baseline.stale import TestStatus
-from pytest_flopbudget.errors import BaselineError, ConflictError, FormatError
+from pytest_flopbudget.errors import BaselineError, ConflictError, FormatError, SumError
 from pytest_flopbudget.plugin.collection import COLLECTED
 from pytest_flopbudget.plugin.items import clash, node_id, target, typed_path
 from pytest_flopbudget.plugin.progress import progress_of
@@ -151,6 +151,9 @@ def _hint(error: BaselineError, file: str, update: UpdateCommand) -> str:
     if isinstance(error, ConflictError):
         one_side = f"git checkout --ours -- {file} && {update.command()}"
         return f"take one side and measure it again: {one_side}"
+    if isinstance(error, SumError):
+        before = f"git checkout HEAD^ -- {file} && {update.command()}"
+        return f"take the file of before the merge and measure it again: {before}"
     if isinstance(error, FormatError):
         return "another version of this plugin wrote it: pip install --upgrade pytest-flopbudget"
     anew = f"rm {file} && {update.command()}"

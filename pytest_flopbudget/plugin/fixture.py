@@ -135,12 +135,7 @@ class FlopBudget:
             BudgetNameError: another budget has it.
         """
         if name in self._claimed:
-            if name is None:
-                raise BudgetNameError(
-                    "`flop_budget` was called twice in one test",
-                    'name the other one: flop_budget.named("decoder")(model, ...)',
-                )
-            raise BudgetNameError(f'`flop_budget.named("{name}")` was called twice in one test')
+            raise self._called_twice(name)
         self._claimed.add(name)
         test = node_id(self._item)
         path = baseline_path(test, file_name, name)
@@ -150,6 +145,16 @@ class FlopBudget:
         if owner != title:
             raise clash(path, owner, title)
         return path
+
+    def _called_twice(self, name: str | None) -> BudgetNameError:
+        call = "flop_budget" if name is None else f'flop_budget.named("{name}")'
+        if getattr(getattr(self._item, "obj", None), "is_hypothesis_test", False):
+            return BudgetNameError(
+                f"`{call}` was called twice in one test: Hypothesis calls it for each example",
+                "a budget is of one model and its inputs: use `pytest.mark.parametrize`",
+            )
+        hint = 'name the other one: flop_budget.named("decoder")(model, ...)' if not name else ""
+        return BudgetNameError(f"`{call}` was called twice in one test", hint)
 
 
 class InactiveFlopBudget(FlopBudget):

@@ -15,10 +15,17 @@ from pytest_flopbudget.plugin.items import (
     NAME,
     SKIP,
     clash,
+    collected_twice,
     node_id,
     planned_path,
 )
-from pytest_flopbudget.plugin.options import add_options, are_set, budget_folder, is_active
+from pytest_flopbudget.plugin.options import (
+    add_options,
+    are_set,
+    budget_folder,
+    is_active,
+    only_asks,
+)
 from pytest_flopbudget.plugin.runtest.fixture_use import asks
 
 if TYPE_CHECKING:
@@ -42,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     active = is_active(config)
-    if not active and not are_set(config):
+    if not active and (only_asks(config) or not are_set(config)):
         return
     from pytest_flopbudget.plugin.settings_reader import read_settings
 
@@ -89,5 +96,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = planned_path(item)
         owner = owners.setdefault(str(path).casefold(), item)
         if owner is not item:
-            error = clash(path, node_id(owner), node_id(item))
+            one, other = node_id(owner), node_id(item)
+            error = collected_twice(one) if one == other else clash(path, one, other)
             owner.stash[CLASH] = item.stash[CLASH] = error

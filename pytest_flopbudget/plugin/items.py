@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NAME = "flop_budget"  # of the fixture and of the marker
 SKIP = "a compute budget: judge it with `pytest --flop-budget`, write it with `--update-budgets`"
 
+REPETITION = "__pytest_repeat_step_number"  # the parameter by which pytest-repeat repeats a test
+
 
 def uses_fixture(item: Any) -> bool:
     """Return whether a test has the fixture, by an argument of any fixture of it or its own."""
@@ -99,6 +101,28 @@ def planned_path(item: pytest.Item) -> PurePosixPath:
     names = (m.kwargs["name"] for m in item.iter_markers(NAME) if "name" in m.kwargs)
     name = next(names, None)
     return baseline_path(node_id(item), name if isinstance(name, str) else None)
+
+
+def collected_twice(test: str) -> BudgetNameError:
+    """Return the error of a test that runs more than once under one node id."""
+    return BudgetNameError(
+        f"`{test}` was collected twice, so two budgets claim its baseline",
+        "run it once: leave out `--keep-duplicates`, or what else repeats it",
+    )
+
+
+def check_repetition(item: pytest.Item) -> None:
+    """Check that a test is not one of several repetitions, each of which has its own node id.
+
+    Raises:
+        BudgetNameError: pytest-repeat repeats it.
+    """
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if REPETITION in parameters:
+        raise BudgetNameError(
+            f"`{node_id(item)}` is a repetition of pytest-repeat, so it has no baseline of its own",
+            "run it once: leave out `--count` and the marker `repeat`",
+        )
 
 
 def clash(path: object, one: str, other: str) -> BudgetNameError:

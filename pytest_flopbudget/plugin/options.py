@@ -122,6 +122,16 @@ FILES = {  # `--flop-budget-NAME FILE`, without an ini twin
     "markdown": "write the report for a pull request",
 }
 
+QUESTIONS = (
+    "help",
+    "version",
+    "collectonly",
+    "showfixtures",
+    "show_fixtures_per_test",
+    "markers",
+)
+NEED_A_RUN = tuple(f"--flop-budget-{name}" for name in ("trim", "propose", "base", *FILES))
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare everything that can be typed or written."""
@@ -160,6 +170,23 @@ def add_options(parser: pytest.Parser) -> None:
         add(f"--flop-budget-{name}", metavar="FILE", help=text)
 
 
+def typed_flags(config: pytest.Config) -> set[str]:
+    """Return the long options that were typed, which those of `addopts` were not."""
+    return {arg.partition("=")[0] for arg in config.invocation_params.args if arg[:2] == "--"}
+
+
+def typed_without_run(config: pytest.Config) -> str | None:
+    """Return an option that was typed and can do nothing, as the run measures nothing.
+
+    In `addopts` and the environment it waits for a run that does; who says `--no-flop-budget` may
+    name it.
+    """
+    typed = typed_flags(config)
+    if is_active(config) or "--no-flop-budget" in typed:
+        return None
+    return next((flag for flag in NEED_A_RUN if flag in typed), None)
+
+
 def is_active(config: pytest.Config) -> bool:
     """Return whether any model is profiled at all."""
     return bool(config.getoption("flop_budget") or config.getoption("update_budgets"))
@@ -172,8 +199,13 @@ def budget_folder(config: pytest.Config) -> Path:
     return config.rootpath / Path(str(folder)).expanduser()
 
 
+def only_asks(config: pytest.Config) -> bool:
+    """Return whether no test is run, but told what there is."""
+    return any(config.getoption(name, default=False) for name in QUESTIONS)
+
+
 def are_set(config: pytest.Config) -> bool:
     """Return whether anybody gave any option or ini value."""
-    others = [f"flop_budget_{name}" for name in ("trim", "propose", "base", *FILES)]
+    others = [flag.removeprefix("--").replace("-", "_") for flag in NEED_A_RUN]
     given = any(option.typed(config) or option.written(config) for option in OPTIONS)
     return given or any(map(config.getoption, others))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_flopbudget.plugin.items import failure
+from pytest_flopbudget.plugin.runtest.tracebacks import traceback_to_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ class TestOutcome:
         self._first = self._first or verdict
         if not self._defers:
             raise verdict
+        verdict.__traceback__ = traceback_to_caller()
 
     def note_error(self, error: BaseException) -> None:
         """Remember the error of a budget, which the test must not swallow."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import SettingsError
 from pytest_flopbudget.metrics import METRICS
-from pytest_flopbudget.plugin.options import FILES, OPTIONS, Option
+from pytest_flopbudget.plugin.options import FILES, OPTIONS, Option, typed_flags, typed_without_run
 from pytest_flopbudget.settings import parsers
 from pytest_flopbudget.settings.budget import BudgetSettings
 from pytest_flopbudget.settings.run import RunSettings
@@ -49,11 +49,16 @@ def read_settings(config: pytest.Config) -> RunSettings:
     seed = value.pop("seed", None)
     table, depth, github = (value.pop(name) for name in ("table", "depth", "github"))
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
-    if config.getoption("flop_budget_trim") and not config.getoption("update_budgets"):
+    if idle := typed_without_run(config):
+        raise SettingsError(
+            f"`{idle}`: expected `--flop-budget` or `--update-budgets` as well, found none"
+        )
+    judges, updates = config.getoption("flop_budget"), config.getoption("update_budgets")
+    if "--flop-budget-trim" in typed_flags(config) and judges and not updates:
         raise SettingsError("`--flop-budget-trim`: expected `--update-budgets` as well, found none")
     return RunSettings(
-        judge=config.getoption("flop_budget"),
-        update=config.getoption("update_budgets"),
+        judge=judges,
+        update=updates,
         root=config.rootpath,
         directory=directory,
         shown_directory=Path(os.path.relpath(directory, config.rootpath)).as_posix(),
@@ -69,7 +74,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
         table=table,
         depth=depth,
         github=github == "on" or (github == "auto" and on_github),
-        trim=config.getoption("flop_budget_trim"),
+        trim=config.getoption("flop_budget_trim") and updates,
         base=_base(config),
         propose=_propose(config, directory),
         files=_files(config),
@@ -79,14 +84,14 @@ def read_settings(config: pytest.Config) -> RunSettings:
 def _propose(config: pytest.Config, budgets: Path) -> Path | None:
     """Return the folder of proposals, which is relative to where pytest was started."""
     typed = config.getoption("flop_budget_propose")
+    option = "`--flop-budget-propose`"
+    if typed is not None and config.getoption("update_budgets"):
+        if "--flop-budget-propose" in typed_flags(config):
+            raise SettingsError(f"{option}: expected `--flop-budget`, found `--update-budgets`")
+        return None  # an update writes the baselines themselves
     if typed is None:
         return None
-    option = "`--flop-budget-propose`"
     folder = config.invocation_params.dir / Path(typed).expanduser()
-    if config.getoption("update_budgets"):
-        raise SettingsError(f"{option}: expected `--flop-budget`, found `--update-budgets`")
-    if not config.getoption("flop_budget"):
-        raise SettingsError(f"{option}: expected `--flop-budget` as well, found none")
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{option}: expected a directory, found the file `{typed}`")
     if folder.resolve().is_relative_to(budgets.resolve()):

@@ -8,7 +8,13 @@ import pytest
 
 from pytest_flopbudget.errors import FlopBudgetError
 from pytest_flopbudget.plugin.hooks import CLASH, SETTINGS
-from pytest_flopbudget.plugin.items import NAME, check_arguments, failure, has_own_marker
+from pytest_flopbudget.plugin.items import (
+    NAME,
+    check_arguments,
+    check_repetition,
+    failure,
+    has_own_marker,
+)
 from pytest_flopbudget.plugin.runtest.fixture_use import asks, awaits_teardown, is_offered
 
 if TYPE_CHECKING:
@@ -38,6 +44,8 @@ def flop_budget(request: pytest.FixtureRequest) -> FlopBudget:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     try:
         check_arguments(item)
+        if asks(item):
+            check_repetition(item)
         if CLASH in item.stash:
             raise item.stash[CLASH]
     except FlopBudgetError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+import inspect
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,14 @@ def hide_own_frames(call: pytest.CallInfo[None]) -> None:
         call.excinfo = pytest.ExceptionInfo.from_exception(call.excinfo.value)
 
 
+def traceback_to_caller() -> TracebackType | None:
+    """Return a traceback of the line that called this plugin, of an error that is raised later."""
+    frame = inspect.currentframe()
+    while frame is not None and _is_own(frame):
+        frame = frame.f_back
+    return None if frame is None else TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, then what it was raised from, or while what was handled."""
     seen: set[int] = set()
@@ -34,8 +43,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
-    shown = [one for one in _frames(traceback) if not _module(one).startswith(OWN_MODULES)]
-    if len(shown) > 1 and _module(shown[-1]) == OPERATOR_CALLS:
+    shown = [one for one in _frames(traceback) if not _is_own(one.tb_frame)]
+    if len(shown) > 1 and _module(shown[-1].tb_frame) == OPERATOR_CALLS:
         shown.pop()
     linked = None
     for one in reversed(shown):
@@ -49,5 +58,9 @@ def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
         traceback = traceback.tb_next
 
 
-def _module(traceback: TracebackType) -> str:
-    return str(traceback.tb_frame.f_globals.get("__name__"))
+def _is_own(frame: FrameType) -> bool:
+    return _module(frame).startswith(OWN_MODULES)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))

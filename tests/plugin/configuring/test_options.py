@@ -12,6 +12,7 @@ from pytest_flopbudget.plugin.options import OPTIONS, Option
 from pytest_flopbudget.plugin.settings_reader import PARSERS
 from pytest_flopbudget.settings import parsers
 from pytest_flopbudget.settings.budget import BudgetSettings, argument_parsers
+from tests.plugin.project import INI
 
 if TYPE_CHECKING:
     from tests.plugin.project import Project
@@ -52,3 +53,51 @@ def test_the_help_shows_options_and_their_twins_with_their_defaults(project: Pro
     shown = " ".join(project.run("--help").outlines).split()
     for option in OPTIONS:
         assert " ".join(shown).count(option.help) == 1 + option.on_command_line
+
+
+IDLE = ["trim", "propose=out", "base=HEAD", "json=r.json", "html=r.html", "markdown=r.md"]
+QUESTIONS = [
+    "--help",
+    "--version",
+    "--collect-only",
+    "--fixtures",
+    "--fixtures-per-test",
+    "--markers",
+]
+
+
+@pytest.mark.parametrize("option", IDLE)
+def test_what_needs_a_run_is_a_usage_error_where_it_is_typed(project: Project, option: str) -> None:
+    project.sized(3)
+    result = project.run(f"--flop-budget-{option}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    flag = f"--flop-budget-{option.partition('=')[0]}"
+    expected = f"`{flag}`: expected `--flop-budget` or `--update-budgets` as well, found none"
+    assert expected in result.stderr.str()
+    project.run(f"--flop-budget-{option}", "--no-flop-budget").assert_outcomes(skipped=1)
+
+
+@pytest.mark.parametrize("option", IDLE)
+@pytest.mark.parametrize("place", ["pytest.ini", "PYTEST_ADDOPTS"])
+def test_elsewhere_it_waits(
+    project: Project, option: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.sized(3)
+    if place == "pytest.ini":
+        project.write(place, f"{INI}addopts = --flop-budget-{option}\n")
+    else:
+        monkeypatch.setenv(place, f"--flop-budget-{option}")
+    project.run().assert_outcomes(skipped=1)
+    project.update().assert_outcomes(passed=1)
+    if "base" not in option:  # there is no repository here
+        project.judge().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("option", [*IDLE, "json=folder"])
+def test_a_question_is_answered_whatever_is_typed_beside_it(
+    project: Project, question: str, option: str
+) -> None:
+    project.sized(3)
+    (project.root / "folder").mkdir()
+    assert project.run(question, f"--flop-budget-{option}").ret == pytest.ExitCode.OK

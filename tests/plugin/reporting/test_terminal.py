@@ -264,3 +264,31 @@ def test_golden_summary_of_an_update(mixed: Project) -> None:
 
 def test_the_section_is_not_wider_than_80_columns(mixed: Project) -> None:
     assert [line for line in section(mixed.judge()) if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("args", [(), ("--flop-budget-propose=out",)], ids=["judge", "propose"])
+def test_a_failure_is_at_the_line_of_the_call(project: Project, args: tuple[str, ...]) -> None:
+    project.sized(3)
+    result = project.judge("--tb=line", *args)
+    source = (project.root / "test_sized.py").read_text(encoding="utf-8").splitlines()
+    number = next(i for i, line in enumerate(source, 1) if "flop_budget(nn" in line)
+    line = line_with(result, ": Failed: `Linear` has no baseline")
+    assert line.startswith(f"{project.root / 'test_sized.py'}:{number}: ")
+
+
+def test_a_debugger_opens_at_the_call(project: Project) -> None:
+    project.write(
+        "pdb_class.py",
+        """
+        class Shows:
+            def __init__(self, **_): pass
+            def reset(self): pass
+            def interaction(self, frame, traceback):
+                while traceback.tb_next is not None:
+                    traceback = traceback.tb_next
+                print("stands in", traceback.tb_frame.f_code.co_name)
+        """,
+    )
+    project.sized(3)
+    result = project.judge("--pdb", "--pdbcls=pdb_class:Shows", "-s")
+    assert "stands in test_sized" in text_of(result)

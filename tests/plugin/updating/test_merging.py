@@ -163,6 +163,32 @@ def test_a_total_of_one_side_is_refused(
     assert (project.root / FILE).read_text(encoding="utf-8") == text
 
 
+def test_a_merge_that_took_one_side_is_undone_by_its_hint(repository: Repository) -> None:
+    """As after `git merge -X ours`: what else the file has, as other environments, is kept."""
+    project = repository.project
+    entry = "latency:\n  cpu, Other: {torch: '2.6', gflops: 0.00000012, total_ms: 1.5}\n"
+
+    def update(*changes: str) -> Callable[[], object]:
+        return lambda: (write_net(project, *changes), project.update())
+
+    def base() -> None:
+        update()()
+        with (project.root / FILE).open("a", encoding="utf-8") as file:
+            file.write(entry)
+
+    repository.merge(base, ours=update(FIRST), theirs=update(LAST), status=1)
+    repository.git("merge", "--abort")
+    repository.git("merge", "--quiet", "--no-edit", "-X", "ours", "theirs")
+    write_net(project, FIRST, LAST)
+    said = failure_of(project.judge(), "test_net")
+    hint = said[-1].partition("take the file of before the merge and measure it again: ")[2]
+    take, accept = hint.split(" && ")
+    repository.git(*shlex.split(take)[1:])
+    project.run(*shlex.split(accept)[1:]).assert_outcomes(passed=1)
+    project.judge().assert_outcomes(passed=1)
+    assert "  cpu, Other:\n" in project.budgets()["test_net/test_net.yaml"]
+
+
 # ------------------------------------------------------------- environments of one budget
 
 XEON, EPYC, APPLE, H100 = (

@@ -250,3 +250,50 @@ def test_a_name_of_one_test_does_not_depend_on_the_others(project: Project) -> N
     project.write("test_a.py", f"def test_first(flop_budget): {CALL}\n{source}")
     project.update()
     assert project.budgets().items() >= alone.items()
+
+
+def test_a_test_that_is_collected_twice_is_said_to_be(project: Project) -> None:
+    project.sized(3)
+    result = project.judge("--keep-duplicates", "test_sized.py", "test_sized.py")
+    result.assert_outcomes(errors=2)
+    said = text_of(result)
+    assert "`test_sized.py::test_sized` was collected twice" in said
+    assert "hint: run it once: leave out `--keep-duplicates`, or what else repeats it" in said
+
+
+REPEATS = """
+def pytest_generate_tests(metafunc):  # as pytest-repeat does under --count 2
+    metafunc.fixturenames.append("__pytest_repeat_step_number")
+    metafunc.parametrize("__pytest_repeat_step_number", range(2), ids=["1-2", "2-2"])
+
+@pytest.fixture
+def __pytest_repeat_step_number(request):
+    return request.param
+"""
+
+
+def test_repetitions_are_said_to_be(project: Project) -> None:
+    project.write("conftest.py", REPEATS)
+    project.write("test_a.py", "def test_a(flop_budget): pass\n\ndef test_b(): pass\n")
+    result = project.update()
+    result.assert_outcomes(errors=2, passed=2)
+    assert "`test_a.py::test_a[1-2]` is a repetition of pytest-repeat" in text_of(result)
+    assert "hint: run it once: leave out `--count` and the marker `repeat`" in text_of(result)
+
+
+def test_examples_of_hypothesis_are_said_to_be(project: Project) -> None:
+    project.write(
+        "test_a.py",
+        """
+        from hypothesis import HealthCheck, given, settings, strategies as st
+
+        @given(st.integers(1, 9))
+        @settings(suppress_health_check=list(HealthCheck), database=None, max_examples=3)
+        def test_a(flop_budget, size):
+            flop_budget(nn.Linear(1, size), torch.zeros(1, 1))
+        """,
+    )
+    said = text_of(project.update())
+    assert "was called twice in one test: Hypothesis calls it for each example" in said
+    assert "use `pytest.mark.parametrize`" in said
+    assert project.budgets() == {}

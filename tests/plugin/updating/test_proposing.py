@@ -272,7 +272,7 @@ def test_an_improvement_that_fails_is_proposed(sized: Project) -> None:
             "expected a directory outside of the baselines, found `./budgets/../budgets/new`",
         ),
         ("out", ["--update-budgets"], "expected `--flop-budget`, found `--update-budgets`"),
-        ("out", [], "expected `--flop-budget` as well, found none"),
+        ("out", [], "expected `--flop-budget` or `--update-budgets` as well, found none"),
     ],
 )
 def test_a_wrong_use_is_a_usage_error(
