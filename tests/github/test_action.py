@@ -250,3 +250,17 @@ def test_the_inputs_and_outputs_are_documented() -> None:
     action = yaml.safe_load((ACTION / "action.yml").read_text(encoding="utf-8"))
     named = [*action["inputs"], *action["outputs"]]
     assert [name for name in named if f"`{name}`" not in guide] == []
+
+
+EMPTIES = """
+from pathlib import Path
+
+def pytest_unconfigure(config):
+    Path(config.getoption("flop_budget_json")).write_text("")
+"""
+
+
+def test_a_report_that_is_none_is_an_error(pull: PullRequest, act: Callable[..., Outcome]) -> None:
+    pull.write("conftest.py", EMPTIES)
+    outcome = act(pull)
+    assert (outcome.status, *numbers(outcome)) == (1, "error", "0", "0")

@@ -55,11 +55,20 @@ def pull(number: int = 5, sha: str = SHA, repository: str | None = "stranger/mod
     return {"number": number, "head": head}
 
 
-def packed(content: bytes | str, name: str = "report.json") -> bytes:
+def packed(
+    content: bytes | str, name: str = "report.json", method: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.writestr(name, content)
     return buffer.getvalue()
+
+
+def garbled(method: int) -> bytes:
+    """Pack noise, and overwrite the middle of what came of it."""
+    noise = bytes(number * number % 251 for number in range(4000))
+    archive = packed(noise, method=method)
+    return archive[:60] + b"\xa5" * 100 + archive[160:]
 
 
 class GitHub:
@@ -196,6 +205,11 @@ def budget(**more: Any) -> bytes:
     return changed(budgets=[{**one, **more}])
 
 
+def raises(**more: Any) -> bytes:
+    one = {"kind": "raised", "file": "a.yaml", "metric": "params", "before": 1, "after": 2}
+    return changed(base={"raises": [{**one, **more}]})
+
+
 def metric(value: Any) -> bytes:
     return budget(metrics={"params": {"measured": value, "baseline": 1}})
 
@@ -207,6 +221,9 @@ def metric(value: Any) -> bytes:
         (packed("{}", "other.json"), "the report cannot be read"),
         (packed("a" * 999)[:50] + packed("a" * 999)[60:], "the report cannot be read"),
         (packed("a" * 999).replace(b"\x08\x00", b"\x63\x00"), "the report cannot be read"),
+        (garbled(zipfile.ZIP_DEFLATED), "the report cannot be read"),
+        (garbled(zipfile.ZIP_BZIP2), "the report cannot be read"),
+        (garbled(zipfile.ZIP_LZMA), "the report cannot be read"),
         (packed("no json"), "the report cannot be read"),
         (packed(b"\xff\xfe"), "the report cannot be read"),
         (packed("[" * 100_000), "the report cannot be read"),
@@ -217,6 +234,10 @@ def metric(value: Any) -> bytes:
         (changed(budgets=[{}] * 10_001), "the report has too many budgets"),
         (changed(errors=None), "the report has another form than expected"),
         (changed(base={"raises": [{"kind": "<b>"}]}), "a change of a kind that does not exist"),
+        (raises(kind=[]), "the report has another form than expected"),
+        (raises(metric=[]), "the report has another form than expected"),
+        (raises(file={}), "the report has another form than expected"),
+        (raises(before="1"), "the report has another form than expected"),
         (budget(verdict="<b>"), "the report has a verdict that does not exist"),
         (budget(test=["a"]), "the report has another form than expected"),
         (metric("1"), "the report has another form than expected"),

@@ -95,8 +95,12 @@ def run_pytest(arguments: list[str]) -> int:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Read a JSON object; an empty one stands for a file that is not there."""
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    """Read a JSON object; an empty one stands for a file that is not there, or is none."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError:  # pytest ended while it was written, and says so itself
+        found = {}
+    return found if isinstance(found, dict) else {}
 
 
 def gravest(found: list[Any]) -> str:
