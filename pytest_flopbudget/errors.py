@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget.escaping import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 class FlopBudgetError(Exception):
-    """The base of all errors of this plugin: what is wrong, and what to do about it."""
+    """The base of all errors of this plugin: what is wrong, and what to do about it, a line each.
+
+    Both are visible, since names from anywhere stand in them, and anybody may print an error.
+    """
 
     def __init__(self, sentence: str, hint: str = "") -> None:
-        super().__init__(sentence, hint)
-        self.sentence = sentence
-        self.hint = hint
+        self.sentence = visible(sentence)
+        self.hint = visible(hint)
+        super().__init__(self.sentence, self.hint)
 
     def __str__(self) -> str:
         return f"{self.sentence}\n\nhint: {self.hint}" if self.hint else self.sentence

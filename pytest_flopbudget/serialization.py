@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
@@ -10,6 +11,16 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+
+
+def dumps(value: object) -> str:
+    """Return a record as JSON in ASCII, by which any text and any integer gets through."""
+    return json.dumps(encode(value), separators=(",", ":"))
+
+
+def loads(annotation: type[T], text: str) -> T:
+    """Return the record that `dumps` wrote."""
+    return decode(annotation, json.loads(text))
 
 
 def encode(value: object) -> Any:

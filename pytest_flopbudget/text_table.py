@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget.escaping import visible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -24,6 +26,7 @@ def aligned(
     Spaces at the end of a line and columns without any text are left out; so are, one by one,
     the `spare` columns while a line would be longer than `width`.
     """
+    rows = [[visible(cell) for cell in row] for row in rows]
     used = [i for i in range(len(sides)) if any(row[i] for row in rows)]
     widths = {i: max(len(row[i]) for row in rows) for i in used}
     for column in spare:

@@ -12,7 +12,7 @@ from hypothesis import given
 from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.profile.environment import Environment
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
-from pytest_flopbudget.serialization import decode, encode
+from pytest_flopbudget.serialization import decode, dumps, encode, loads
 from pytest_flopbudget.settings.budget import BudgetSettings
 from pytest_flopbudget.verdict.result import Result
 from pytest_flopbudget.verdict.verdict import Judgement, Verdict
@@ -34,6 +34,13 @@ from tests.strategies import (
 def travelled(record: Any) -> Any:
     """Send a record as JSON and take it apart on the other side."""
     return decode(type(record), json.loads(json.dumps(encode(record), allow_nan=False)))
+
+
+def test_any_text_and_any_integer_gets_through() -> None:
+    record = profile(unused=("a\udc80\x00\n層",), params=10**40)
+    text = dumps(record)
+    assert text.isascii()
+    assert loads(ModelProfile, text) == record
 
 
 class Colour(Enum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_flopbudget.escaping import encodable
 from pytest_flopbudget.measure.counting import thop_engine
 from pytest_flopbudget.measure.params import count_params
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
@@ -47,7 +48,7 @@ def build_profile(
         mode=settings.mode,
         engine=settings.engine,
         counter=None if settings.engine == "dispatch" else thop_engine.counter(),
-        inputs=profiled.call.describe(),
+        inputs=tuple(map(encodable, profiled.call.describe())),
         params=root.params,
         trainable_params=root.trainable_params,
         buffers=sum(buffer.numel() for buffer in profiled.module.buffers()),
@@ -74,7 +75,7 @@ def _layer_profiles(layers: Layers, columns: Columns) -> Iterator[LayerProfile]:
 
 def _arguments(module: nn.Module) -> str:
     """Return the module's own description of itself, on one line."""
-    return " ".join(module.extra_repr().split())
+    return encodable(" ".join(module.extra_repr().split()))
 
 
 def _param_columns(layers: Layers) -> Columns:
@@ -111,7 +112,7 @@ def _count_fields(count: FlopCount, layers: Layers) -> dict[str, Any]:
             Uncounted(operator=name, path=layers.paths[layer], shapes=ran.shapes, calls=ran.calls)
             for (name, layer), ran in count.uncounted.items()
         ),
-        "unused": tuple(count.unused),
+        "unused": tuple(map(encodable, count.unused)),
         "counted_on": count.counted_on,
         "data_dependent": count.data_dependent,
     }

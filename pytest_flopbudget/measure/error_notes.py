@@ -7,6 +7,7 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import FlopBudgetError
+from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.measure.call import shapes
 from pytest_flopbudget.measure.torch_internals.modules import CALL
 from pytest_flopbudget.profile.layer_paths import shown_path
@@ -56,7 +57,7 @@ def _note(error: BaseException, layers: Layers) -> str:
     innermost = running[0][0]
     called = (f for layer, f in running if layer == innermost and f.f_code.co_name == CALL)
     path, kind = shown_path(layers.paths[innermost]), type(layers.modules[innermost]).__name__
-    return f"in layer `{path}` ({kind}){_inputs(next(called, None))}"
+    return visible(f"in layer `{path}` ({kind}){_inputs(next(called, None))}")
 
 
 def _inputs(frame: Any) -> str:

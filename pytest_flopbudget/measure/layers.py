@@ -6,6 +6,7 @@ from bisect import bisect_right
 from operator import add
 from typing import TYPE_CHECKING, Any
 
+from pytest_flopbudget.escaping import encodable
 from pytest_flopbudget.measure.torch_internals.autograd import next_sequence_number
 from pytest_flopbudget.measure.torch_internals.modules import (
     compiled_call,
@@ -27,7 +28,7 @@ class Layers:
 
     def __init__(self, model: nn.Module) -> None:
         named = dict(model.named_modules())
-        self.paths: list[str] = list(named)
+        self.paths: list[str] = [encodable(path) for path in named]
         self.modules: list[nn.Module] = list(named.values())
 
     def __len__(self) -> int:

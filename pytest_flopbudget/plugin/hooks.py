@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_flopbudget.errors import FlopBudgetError, SettingsError
+from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.plugin.items import (
     NAME,
     SKIP,
@@ -72,7 +73,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     from pytest_flopbudget.report.run_summary import header_lines
 
-    return header_lines(config.stash[SETTINGS])
+    return [visible(line) for line in header_lines(config.stash[SETTINGS])]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flopbudget.errors import BudgetNameError, SettingsError
+from pytest_flopbudget.escaping import encodable, visible_lines
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -66,13 +67,13 @@ def typed_path(config: pytest.Config, file: Path) -> str:
 
 
 def node_id(item: pytest.Item) -> str:
-    """Return the node id without the `@group` that xdist's `loadgroup` adds."""
+    """Return the node id, as UTF-8 holds it, without the `@group` that xdist's `loadgroup` adds."""
     marks = item.iter_markers("xdist_group")
     groups = [str(m.args[0] if m.args else m.kwargs.get("name", "default")) for m in marks]
     if not groups:
-        return item.nodeid
+        return encodable(item.nodeid)
     of_all = "_".join(sorted(set(groups)))  # an older xdist takes the closest one alone
-    return item.nodeid.removesuffix(f"@{of_all}").removesuffix(f"@{groups[0]}")
+    return encodable(item.nodeid.removesuffix(f"@{of_all}").removesuffix(f"@{groups[0]}"))
 
 
 def check_location(item: pytest.Item) -> None:
@@ -136,4 +137,4 @@ def clash(path: object, one: str, other: str) -> BudgetNameError:
 
 def failure(text: str) -> Failed:
     """Return the failure of a test that shows a text and no traceback."""
-    return pytest.fail.Exception(text, pytrace=False)
+    return pytest.fail.Exception(visible_lines(text), pytrace=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_flopbudget.base_commit.comparison import compare_with
-from pytest_flopbudget.escaping import visible
+from pytest_flopbudget.escaping import visible, visible_lines
 from pytest_flopbudget.plugin.collection import COLLECTED, CollectedTests
 from pytest_flopbudget.plugin.runtest.reports import ReceivedReports
 from pytest_flopbudget.plugin.updates import (
@@ -95,9 +95,9 @@ class Session:
         for line in summary_lines(run, self._updates, config.get_terminal_writer().fullwidth):
             terminalreporter.write_line(visible(line))  # names come from tests and models
         for error in run.errors:
-            terminalreporter.write_line(error, red=True)
+            terminalreporter.write_line(visible_lines(error), red=True)
         for complaint in self._complaints:
-            terminalreporter.write_line(complaint, yellow=True)
+            terminalreporter.write_line(visible(complaint), yellow=True)
         if run.settings.github:
             annotated = config.pluginmanager.hasplugin(ANNOTATES_FAILURES)
             for line in annotation_lines(run, failures=not annotated):

@@ -7,6 +7,7 @@ from functools import partial
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.metrics import METRICS, PARAMS, exact_metrics, figures_of, noisy_metrics
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import shape_text
@@ -59,8 +60,11 @@ def layer_table(
     )
     rest = len(found) - len(shown)
     more = [f"... and {counted(rest, 'more layer')} that cost less"] if rest else []
-    notes = (wrap(note, width or WIDTH, subsequent_indent="  ") for note in _notes(profile))
-    return [*table, *more, summary_line(profile), *(line for lines in notes for line in lines)]
+    notes = (
+        wrap(visible(note), width or WIDTH, subsequent_indent="  ") for note in _notes(profile)
+    )
+    lines = [*table, *more, summary_line(profile), *(line for note in notes for line in note)]
+    return [visible(line) for line in lines]
 
 
 def summary_line(profile: ModelProfile) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_flopbudget import serialization
 from pytest_flopbudget.errors import nearest
+from pytest_flopbudget.escaping import encodable
 from pytest_flopbudget.profile.environment import Environment
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import Shape
@@ -109,13 +110,14 @@ class ModelProfile:
         return {layer.path: layer for layer in self.layers}
 
     def __getitem__(self, path: str) -> LayerProfile:
+        path = encodable(path)
         if path not in self._by_path:
             near = nearest(path, self._by_path)
             raise KeyError(f"no layer `{path}`" + (f"; {near}" if near else ""))
         return self._by_path[path]
 
     def __contains__(self, path: object) -> bool:
-        return path in self._by_path
+        return isinstance(path, str) and encodable(path) in self._by_path
 
     def __str__(self) -> str:
         from pytest_flopbudget.profile.layer_table import layer_table

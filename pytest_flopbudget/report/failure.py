@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import shape_text
@@ -28,14 +29,14 @@ CHANGED = (Verdict.EXCEEDED, Verdict.IMPROVED)  # verdicts that layers account f
 def failure_lines(result: Result) -> list[str]:
     """Return the explanation of a failed budget, and what to do."""
     todo = [f"hint: {line}" if not i else f"      {line}" for i, line in enumerate(hint(result))]
-    return [*explanation(result), "", *todo]
+    return [visible(line) for line in (*explanation(result), "", *todo)]
 
 
 def explanation(result: Result) -> list[str]:
     """Return why a budget failed: the sentence, the metrics, the layers."""
     changed = {v.metric for v in result.judgement.failing if v.verdict in CHANGED}
     sections = [
-        wrap(sentence(result), WIDTH, break_long_words=False, break_on_hyphens=False),
+        wrap(visible(sentence(result)), WIDTH, break_long_words=False, break_on_hyphens=False),
         _metrics_table(result),
         *attribution_sections(result, changed),
         _uncounted(result),

@@ -30,7 +30,7 @@ def write_reports(run: Run) -> list[str]:
 def _write(file: Path, text: str) -> str:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON escapes, too
     except OSError as error:
         return f"{file}: cannot be written: {error.strerror}"
     return ""

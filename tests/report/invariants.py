@@ -24,6 +24,21 @@ def assert_is_table(lines: Sequence[str], sides: str) -> None:
         assert len(edges) <= 1, f"column {column} is not aligned: {lines}"
 
 
+def assert_only_read(text: str) -> None:
+    """Check that neither a terminal nor a runner of GitHub does anything but show a text."""
+    lines = text.split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    assert [line for line in lines if is_command(line)] == []
+
+
+def is_command(line: str) -> bool:
+    """Return whether a runner takes a line for a command, of either of its syntaxes.
+
+    https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
+    """
+    return bool(re.match(r"\s*::.*::", line) or re.search(r"##\w*\[[^]]*\]", line))
+
+
 def assert_reads_well(lines: Sequence[str]) -> None:
     """Check what holds for every text: no tab, no space at an end, no two empty lines."""
     assert all(line == line.rstrip() for line in lines)

@@ -97,7 +97,7 @@ def _is_of_a_raw_kernel(error: Exception) -> bool:
 
 
 def _values_error(profiled: ProfiledCall, error: Exception) -> MeasureError:
-    model, reason = f"`{type(profiled.module).__name__}`", str(error).rstrip(".")
+    model, reason = f"`{type(profiled.module).__name__}`", str(error).partition("\n")[0].rstrip(".")
     if any(tensor.is_meta for tensor in profiled.module.parameters()):
         return MeasureError(
             f"{model} asks for the values of tensors, but its weights are on meta: {reason}",

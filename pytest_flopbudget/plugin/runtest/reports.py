@@ -29,7 +29,7 @@ def attach_results(
         results=tuple(fixture.results) if fixture else (),
         unjudged=fixture.unjudged if fixture else (),
     )
-    setattr(report, RESULTS, serialization.encode(results))
+    setattr(report, RESULTS, serialization.dumps(results))
 
 
 def attach_verdict(report: pytest.TestReport) -> None:
@@ -67,7 +67,7 @@ class ReceivedReports:
         phases.append(report)
         if hasattr(report, RESULTS):
             results = _concluded(
-                serialization.decode(TestResults, getattr(report, RESULTS)), phases
+                serialization.loads(TestResults, getattr(report, RESULTS)), phases
             )
             self._by_worker.setdefault(results.test, {})[worker] = results
             file, line, _ = report.location

@@ -25,7 +25,7 @@ def append_summary(run: Run) -> list[str]:
         room = SUMMARY_LIMIT - (file.stat().st_size if file.exists() else 0)
         if room < COMMENT_LIMIT:
             return ["the summary of this step is full: nothing was added to it"]
-        with file.open("a", encoding="utf-8") as stream:
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(markdown_text(run, room))
     except OSError as error:
         return [f"the summary of this step cannot be written: {error.strerror}"]

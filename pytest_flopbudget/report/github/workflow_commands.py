@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.escaping import visible
+from pytest_flopbudget.escaping import WorkflowCommand, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ ESCAPES = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 OF_PROPERTIES = {":": "%3A", ",": "%2C"}
 
 
-def command(name: str, message: str, **properties: object) -> str:
+def command(name: str, message: str = "", **properties: object) -> WorkflowCommand:
     """Write a command; a property that is `None` is left out."""
     given = ",".join(
         f"{key}={_escaped(visible(str(value)), {**ESCAPES, **OF_PROPERTIES})}"
@@ -24,14 +24,14 @@ def command(name: str, message: str, **properties: object) -> str:
         if value is not None
     )
     lines = "\n".join(map(visible, message.split("\n")))
-    return f"::{name}{' ' * bool(given)}{given}::{_escaped(lines, ESCAPES)}"
+    return WorkflowCommand(f"::{name}{' ' * bool(given)}{given}::{_escaped(lines, ESCAPES)}")
 
 
 def group(title: str, lines: Iterable[str]) -> Iterator[str]:
     """Fold lines of the log behind a title."""
     yield command("group", title.replace("\n", " "))
-    yield from lines
-    yield "::endgroup::"
+    yield from map(visible, lines)
+    yield command("endgroup")
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:

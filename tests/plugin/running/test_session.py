@@ -29,7 +29,7 @@ def reports(*, passed: bool, worker: str = "") -> list[Any]:
     results = TestResults(test=one.test, path=one.path, results=(one,), unjudged=())
     place = ("tests/test_net.py", 0, "test_net")
     common = {"nodeid": one.test, "worker_id": worker, "location": place, "skipped": False}
-    sent = {RESULTS: serialization.encode(results)}
+    sent = {RESULTS: serialization.dumps(results)}
     return [
         SimpleNamespace(when="setup", passed=True, **common),
         SimpleNamespace(when="call", passed=passed, **common),
