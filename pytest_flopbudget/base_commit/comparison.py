@@ -37,9 +37,11 @@ def compare_with(ref: str, settings: RunSettings) -> BaseComparison:
         base = read_merge_base(ref, folder, ".yaml")
     except BaseError as error:
         return BaseComparison(ref=ref, errors=(str(error),))
+    commit = base.commit[:10]
     before, errors_before = _read_valid(
-        base.files, lambda file: parse_bytes(base.files[file], f"{base.commit[:10]}:{file}")
+        base.files, lambda file: parse_bytes(base.files[file], f"{commit}:{file}")
     )
+    errors_before |= {file: f"{commit}:{file}: {why}" for file, why in base.unread.items()}
     files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.yaml"))]
     after, errors_after = _read_valid(
         files, lambda file: read(folder / file, f"{settings.shown_directory}/{file}")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SECONDS = 60  # that a command may take
 MAX_BYTES = 8 * 2**20  # of a file, as of one that is read from the folder
 MAX_SUM = 256 * 2**20  # bytes of all of them
-FILES = ("100644", "100755")  # the modes of regular files: no links, no submodules
+FILES = ("100644", "100755")  # the modes of regular files
+LINK = "120000"
 OF_A_HOOK = frozenset(  # what git tells its hooks of the repository that they run in
     {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"}
 )
@@ -37,6 +38,7 @@ class CommittedFiles:
 
     commit: str  # its full hash
     files: dict[str, bytes]  # by the path in the folder, with slashes
+    unread: dict[str, str]  # the same of other files, with the reason
 
 
 def read_merge_base(ref: str, folder: Path, suffix: str) -> CommittedFiles:
@@ -62,13 +64,15 @@ def read_merge_base(ref: str, folder: Path, suffix: str) -> CommittedFiles:
     inside = folder.relative_to(here).as_posix()
     prefix = "" if inside == "." else f"{inside}/"
     listing = git.run("ls-tree", "-r", "-z", "-l", commit, "--", *filter(None, [prefix]))
-    blobs = list(_blobs(listing, prefix, suffix))
+    found = list(_blobs(listing, prefix, suffix))
+    unread = {blob.path: reason for blob in found if (reason := _reason_not_to_read(blob))}
+    blobs = [blob for blob in found if blob.path not in unread]
     sizes = {blob.oid: blob.size for blob in blobs}
     if sum(blob.size for blob in blobs) > MAX_SUM:
         raise BaseError(f"the budgets of `{named(ref)}` have more than {MAX_SUM:,} bytes")
     batch = git.run("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in sizes))
     content = dict(zip(sizes, _contents(batch), strict=True))
-    return CommittedFiles(commit, {blob.path: content[blob.oid] for blob in blobs})
+    return CommittedFiles(commit, {blob.path: content[blob.oid] for blob in blobs}, unread)
 
 
 class _Git:
@@ -105,21 +109,30 @@ class _Git:
 
 
 class _Blob(NamedTuple):
-    """A file in a commit."""
+    """A file or a symbolic link in a commit."""
 
+    mode: str
     path: str  # in the folder
     oid: str
     size: int
 
 
 def _blobs(listing: bytes, prefix: str, suffix: str) -> Iterator[_Blob]:
-    """Yield each regular file of bounded size that ends in `suffix`."""
+    """Yield each file and each link whose name ends in `suffix`."""
     for entry in filter(None, listing.split(b"\0")):
         head, _, raw = entry.partition(b"\t")
         mode, _, oid, size = head.decode().split()
         path = os.fsdecode(raw)
-        if mode in FILES and path.endswith(suffix) and int(size) <= MAX_BYTES:
-            yield _Blob(path.removeprefix(prefix), oid, int(size))
+        if mode in (*FILES, LINK) and path.endswith(suffix):
+            yield _Blob(mode, path.removeprefix(prefix), oid, int(size))
+
+
+def _reason_not_to_read(blob: _Blob) -> str:
+    if blob.mode == LINK:
+        return "expected a file, found a symbolic link"
+    if blob.size > MAX_BYTES:
+        return f"expected at most {MAX_BYTES} bytes, found {blob.size}"
+    return ""
 
 
 def _contents(batch: bytes) -> Iterator[bytes]:

@@ -62,16 +62,20 @@ def baseline_path(node_id: str, name: str | None = None, named: str | None = Non
     return PurePosixPath(*folder, f"{_bounded(stem)}.yaml")
 
 
-def inside(directory: Path, path: PurePosixPath | str) -> Path:
-    """Return the file of a baseline, after symbolic links, which may not lead out of the folder.
+def writable_file(directory: Path, path: PurePosixPath | str) -> Path:
+    """Return the file to write a baseline into, after symbolic links, which stay in the folder.
+
+    Reading follows them anywhere: there are trees that consist of nothing else.
 
     Raises:
-        BaselineError: they do.
+        BaselineError: they lead out.
     """
     file = Path(os.path.realpath(directory / path))  # `resolve` raises where links go in circles
     if not file.is_relative_to(os.path.realpath(directory)):
+        found = "a symbolic link out of it"
         raise BaselineError(
-            f"{directory / path}: expected a file in `{directory}`, found a symbolic link out of it"
+            f"{directory / path}: expected a file in `{directory}`, found {found}",
+            "to write it elsewhere and accept it there: --flop-budget-propose DIR",
         )
     return file
 

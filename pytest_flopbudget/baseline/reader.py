@@ -46,6 +46,9 @@ def text_in(file: Path, shown: str) -> str | None:
         with file.open("rb") as stream:
             content = stream.read(yaml_nodes.MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
+        if file.is_symlink():
+            found = "a symbolic link to one that is not there"
+            raise BaselineError(f"{shown}: expected a file, found {found}") from None
         return None
     except OSError as error:
         raise BaselineError(f"{shown}: cannot be read: {error.strerror}") from None

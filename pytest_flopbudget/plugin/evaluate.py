@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_flopbudget.baseline.location import inside
 from pytest_flopbudget.baseline.stale import TestStatus
 from pytest_flopbudget.errors import BaselineError, ConflictError, FormatError, SumError
 from pytest_flopbudget.plugin.collection import COLLECTED
@@ -105,7 +104,7 @@ def _read_baseline(request: BudgetRequest) -> Baseline | None:
 
     directory = request.settings.directory
     try:
-        baseline = read(inside(directory, request.path), request.file)
+        baseline = read(directory / request.path, request.file)
     except BaselineError as error:
         file = typed_path(request.item.config, directory / request.path)
         raise BaselineError(error.sentence, _hint(error, file, request.update)) from None

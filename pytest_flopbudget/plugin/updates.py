@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline import store
-from pytest_flopbudget.baseline.location import inside
+from pytest_flopbudget.baseline.location import writable_file
 from pytest_flopbudget.baseline.stale import StaleBaselines, owners, stale_baselines
 from pytest_flopbudget.baseline.update import UpdateKind, update_kind, updated
 from pytest_flopbudget.errors import BaselineError
@@ -144,7 +144,7 @@ def _write_baseline(result: Result, settings: RunSettings) -> UpdateKind:
     from pytest_flopbudget.baseline.reader import parse, read
     from pytest_flopbudget.baseline.writer import text_of
 
-    old = read(inside(settings.directory, result.path), result.file)
+    old = read(settings.directory / result.path, result.file)
     new = updated(
         old,
         result.profile,
@@ -153,10 +153,10 @@ def _write_baseline(result: Result, settings: RunSettings) -> UpdateKind:
         adds_entry=settings.adds_entry or bool(settings.propose),
     )
     kind = update_kind(old, new)
-    file = inside(settings.propose or settings.directory, result.path)
+    folder = settings.propose or settings.directory
     if kind is not UpdateKind.UNCHANGED:
         parse(text := text_of(new), result.file)  # never write what cannot be read
-        store.write(file, text)
+        store.write(writable_file(folder, result.path), text)
     elif settings.propose:
-        file.unlink(missing_ok=True)  # of a run before this one
+        writable_file(folder, result.path).unlink(missing_ok=True)  # of a run before this one
     return kind

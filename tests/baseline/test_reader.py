@@ -430,6 +430,13 @@ def test_links_in_a_circle_are_named(tmp_path: Path) -> None:
         read(tmp_path / "b.yaml", "budgets/b.yaml")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").symlink_to("c.yaml")
+    with pytest.raises(BaselineError, match=r"expected a file, found a symbolic link to one"):
+        read(tmp_path / "b.yaml", "budgets/b.yaml")
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs a file without a size")
 def test_a_link_to_a_file_that_tells_no_size_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

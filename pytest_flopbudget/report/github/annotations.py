@@ -109,9 +109,12 @@ def _increases(base: BaseComparison, run: Run) -> list[Annotation]:
 
 
 def _in_workspace(file: Path) -> str | None:
-    """Return a file relative to the checkout, as annotations need it; `None` if it is outside."""
+    """Return a file relative to the checkout, as annotations need it; `None` if it is outside.
+
+    One that is a symbolic link stands for itself: that is what the checkout has.
+    """
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or ".").resolve()
     try:
-        return file.resolve().relative_to(workspace).as_posix()
+        return (file.parent.resolve() / file.name).relative_to(workspace).as_posix()
     except ValueError:
         return None

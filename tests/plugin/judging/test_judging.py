@@ -1,5 +1,7 @@
 """What passes and what fails: equality, one above, tolerances and ceilings at their edge."""
 
+import os
+
 import pytest
 
 from tests.plugin.project import Project, failure_of, line_with, sentence, text_of
@@ -393,16 +395,38 @@ def test_an_expected_failure_keeps_its_meaning(project: Project, marker: str) ->
     assert project.budgets() == {}
 
 
-def test_a_link_out_of_the_budget_folder_is_refused(project: Project) -> None:
+def test_nothing_is_written_through_a_link_out_of_the_budget_folder(project: Project) -> None:
     project.sized(1)
     outside = project.root / "elsewhere"
     outside.mkdir()
     (project.root / "budgets").mkdir()
     (project.root / "budgets" / "test_sized").symlink_to(outside, target_is_directory=True)
     result = project.update()
-    result.assert_outcomes(failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "found a symbolic link out of it" in text_of(result)
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_tree_whose_files_are_all_links_is_judged(project: Project) -> None:
+    project.sized(100)
+    project.update()
+    store = project.root / "store"
+    store.mkdir()
+    files = [project.root / name for name in ("pytest.ini", "test_sized.py")]
+    files += (project.root / "budgets").rglob("*.yaml")
+    for number, file in enumerate(files):
+        file.symlink_to(file.rename(store / str(number)))
+    result = project.judge("--flop-budget-fail-on=stale")
+    result.assert_outcomes(passed=1)
+    assert "1 budget: 1 within" in text_of(result)
+    result = project.update("--flop-budget-trim")  # nothing changes, so nothing is written
+    assert result.ret == pytest.ExitCode.OK
+    assert "baselines: 1 unchanged" in text_of(result)
+    (store / "1").write_text((store / "1").read_text().replace("1, 100", "1, 110"))
+    project.judge().assert_outcomes(failed=1)
+    project.judge("--flop-budget-propose=out").assert_outcomes(failed=1)
+    assert "params: 110" in project.budgets("out")["test_sized/test_sized.yaml"]
 
 
 def test_a_budget_folder_that_is_a_link_is_followed(project: Project) -> None:

@@ -125,8 +125,18 @@ def test_files_that_are_no_baselines_are_left_alone(branch: Project) -> None:
     (budgets / "broken.yaml").unlink()
     found = base(branch, "HEAD")
     head = git(branch.root, "rev-parse", "HEAD")[:10]
-    assert [error.partition(": ")[0] for error in found["errors"]] == [f"{head}:broken.yaml:1"]
+    assert found["errors"][0].startswith(f"{head}:broken.yaml:1: ")
+    link = f"{head}:link.yaml: expected a file, found a symbolic link"
+    assert found["errors"][1:] == [link]
     assert found["raises"] == []
+
+
+def test_a_file_that_is_too_large_is_named(
+    branch: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_flopbudget.base_commit.git.MAX_BYTES", 10)
+    (error,) = base(branch)["errors"]
+    assert ": expected at most 10 bytes, found " in error
 
 
 def test_a_file_that_is_broken_now_is_not_deleted(branch: Project) -> None:
