@@ -24,7 +24,7 @@ HEAVY = {"numpy", "thop", "torch", "transformers", "yaml"}
 # The order of the house, the lowest first. A place imports what stands on a line before its own,
 # and nothing else: not in a function body, and not for its types either.
 PLACES = """
-    escaping
+    escaping real_files
     errors metrics text_table serialization
     profile
     settings

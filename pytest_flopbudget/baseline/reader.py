@@ -5,6 +5,7 @@ from __future__ import annotations
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget import real_files
 from pytest_flopbudget.baseline import yaml_nodes
 from pytest_flopbudget.baseline.record import FORMAT, Baseline, EnvironmentEntry, OwnCost
 from pytest_flopbudget.baseline.yaml_scalars import number_text
@@ -40,13 +41,12 @@ def text_in(file: Path, shown: str) -> str | None:
         BaselineError: it is not such a file; a pipe or a device is not even opened.
     """
     try:
-        status = file.stat()
+        status = real_files.status(file)
         if not S_ISREG(status.st_mode):
             raise BaselineError(f"{shown}: expected a file, found a directory or a device")
-        with file.open("rb") as stream:
-            content = stream.read(yaml_nodes.MAX_BYTES + 1)
+        content = real_files.read_bytes(file, yaml_nodes.MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
-        if file.is_symlink():
+        if real_files.is_link(file):
             found = "a symbolic link to one that is not there"
             raise BaselineError(f"{shown}: expected a file, found {found}") from None
         return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import pytest_flopbudget.real_files  # noqa: F401 - before any test replaces what it holds
 from pytest_flopbudget.errors import BudgetNameError, SettingsError
 from pytest_flopbudget.escaping import encodable, visible_lines
 

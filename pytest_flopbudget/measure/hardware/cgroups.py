@@ -6,6 +6,8 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from pytest_flopbudget.real_files import read_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,7 +30,7 @@ def _groups() -> Iterator[Path]:
     innermost group, as the root.
     """
     try:
-        lines = GROUPS.read_text().splitlines()
+        lines = read_text(GROUPS).splitlines()
     except OSError:  # not on Linux
         return
     for line in lines:
@@ -45,7 +47,7 @@ def _quota(group: Path) -> Fraction | None:
     """Read the quota of one group: version 2 has one file, version 1 two."""
     for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):
         try:
-            words = " ".join((group / name).read_text() for name in names).split()
+            words = " ".join(read_text(group / name) for name in names).split()
             time, period = map(int, words)
         except (OSError, ValueError):  # there is none, or it is `max`
             continue

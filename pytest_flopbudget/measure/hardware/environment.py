@@ -13,6 +13,7 @@ import torch
 
 from pytest_flopbudget.measure.hardware.cgroups import quota
 from pytest_flopbudget.profile.environment import Environment
+from pytest_flopbudget.real_files import read_text
 
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -64,7 +65,7 @@ def _cpu_name() -> str:
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
     try:
-        lines = CPU_INFO.read_text().splitlines()
+        lines = read_text(CPU_INFO).splitlines()
     except OSError:
         return ""
     return next((line.partition(":")[2] for line in lines if line.startswith("model name")), "")

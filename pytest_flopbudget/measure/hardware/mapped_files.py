@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from pytest_flopbudget.real_files import read_text
+
 MAPS = Path("/proc/self/maps")  # of Linux: a line `start-end permissions offset device inode path`
 
 
@@ -14,7 +16,7 @@ def is_mapped_from_file(address: int, maps: Path = MAPS) -> bool:
     Of a private mapping the file is not written. `False` where the system does not tell.
     """
     with suppress(OSError):
-        for line in maps.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_text(maps).splitlines():
             span, permissions, _, _, inode, *_ = line.split(maxsplit=5)
             start, end = (int(bound, 16) for bound in span.split("-"))
             if start <= address < end:

@@ -5,11 +5,13 @@ A plugin that is not installed is skipped; `pip install -e '.[test,others]'` ins
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.util import find_spec
 
 import pytest
 
+from pytest_flopbudget.measure.hardware.environment import cpu_model, usable_cores
 from tests.plugin.project import INI, Project, line_with, text_of
 
 BUDGET = "flop_budget(nn.Linear(1, {size}, bias=False), torch.zeros(1, 1))"
@@ -261,3 +263,53 @@ def test_a_plugin_that_collects_yaml(project: Project, folder: str, args: tuple[
     project.run(*args).assert_outcomes(passed=passed, skipped=2 - passed)
     project.write("other.yaml", "")
     assert "other.yaml is a baseline" in text_of(project.run(*args))
+
+
+FAKED = """
+from pathlib import Path
+
+class Stored(nn.Linear):
+    def forward(self, x):
+        assert Path("/stored.txt").read_text() == "10"
+        return super().forward(x)
+
+def test_a({fixtures}):
+    fs.create_file("/stored.txt", contents="10")
+    flop_budget(Stored(1, {size}, bias=False), torch.zeros(1, 1))
+"""
+
+
+@pytest.mark.skipif(find_spec("pyfakefs") is None, reason="pyfakefs is not installed")
+@pytest.mark.parametrize("fixtures", ["fs, flop_budget", "flop_budget, fs"])
+def test_the_baseline_is_read_beside_a_fake_file_system(project: Project, fixtures: str) -> None:
+    project.write("pytest.ini", "[pytest]\n")
+    project.write("test_a.py", FAKED.format(fixtures=fixtures, size=10))
+    assert start(project, "--update-budgets").ret == 0
+    (environment,) = re.findall(r"^  (cpu, .*):$", project.budgets()[FILE], re.MULTILINE)
+    assert environment.startswith(f"cpu, {cpu_model()}, {usable_cores()} core")
+    result = start(project, "--flop-budget", "--flop-budget-tolerance=latency=10000%")
+    assert result.ret == 0, text_of(result)
+    assert "compared" not in text_of(result)
+    project.write("test_a.py", FAKED.format(fixtures=fixtures, size=11))
+    assert "params +10.0 %" in text_of(start(project, "--flop-budget"))
+
+
+PATCHED = """
+import io, os, pathlib
+
+def test_a(flop_budget, monkeypatch):
+    def refuse(*_, **__):
+        raise FileNotFoundError(2, "not there", "any")
+
+    with monkeypatch.context() as patch:
+        for name in ("stat", "lstat", "exists", "open", "read_text", "read_bytes", "is_symlink"):
+            patch.setattr(pathlib.Path, name, refuse)
+        patch.setattr(io, "open", refuse)
+        flop_budget(nn.Linear(1, 4, bias=False), torch.zeros(1, 1))
+"""
+
+
+def test_the_baseline_is_read_where_a_test_patches_functions_of_files(project: Project) -> None:
+    project.write("test_a.py", PATCHED)
+    project.update().assert_outcomes(passed=1)
+    project.judge().assert_outcomes(passed=1)
