@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.settings.parsers import whole_number
@@ -15,22 +16,45 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return the exit code of the process."""
     parser = argparse.ArgumentParser(prog="python -m pytest_flopbudget", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    selftest = commands.add_parser(
-        "selftest",
-        help="measure the noise of this machine, and print the latency tolerance that it affords",
-    )
-    selftest.add_argument(
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_selftest, _add_accept):
+        add(commands)
+    options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+def _add_selftest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "measure the noise of this machine, and print the latency tolerance that it affords"
+    parser = commands.add_parser("selftest", help=text, description=text)
+    parser.add_argument(
         "--runs", type=_at_least(2), default=12, help="processes that time the same model (12)"
     )
-    selftest.add_argument(
+    parser.add_argument(
         "--threads", type=_at_least(1), default=1, help="intra-op threads while timing (1)"
     )
-    options = parser.parse_args(arguments)
+    parser.set_defaults(run=_selftest)
 
+
+def _selftest(options: argparse.Namespace) -> int:
     from pytest_flopbudget.selftest import run_selftest
 
     return run_selftest(options.runs, options.threads)
+
+
+def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "make baselines of what `--flop-budget-propose` wrote, on any number of machines"
+    parser = commands.add_parser("accept", help=text, description=text)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="a proposal")
+    parser.add_argument(
+        "--into", type=Path, default=Path("budgets"), metavar="DIR", help="the baselines (budgets)"
+    )
+    parser.set_defaults(run=_accept)
+
+
+def _accept(options: argparse.Namespace) -> int:
+    from pytest_flopbudget.accept import accept
+
+    return accept(options.folders, options.into)
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:

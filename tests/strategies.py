@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_flopbudget.baseline.reader import parse
 from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry, OwnCost
+from pytest_flopbudget.baseline.update import BaselineChange, updated
 from pytest_flopbudget.baseline.writer import text_of
 from pytest_flopbudget.metrics import LATENCY, exact_metrics, figures_of
 from pytest_flopbudget.profile.environment import Environment
@@ -224,6 +225,14 @@ def result(
         "update": UpdateCommand(target=test),
     }
     return Result(**{**known, **more})
+
+
+def update_of(one: Result) -> BaselineChange:
+    """Return what an update makes of the baseline of a result."""
+    agreed = one.budget_settings
+    test = one.test if one.baseline is None else one.baseline.test
+    new = updated(one.baseline, one.profile, agreed, test, adds_entry=True)
+    return BaselineChange(path=one.path, file=one.file, old=one.baseline, new=new)
 
 
 def settings(**more: Any) -> RunSettings:

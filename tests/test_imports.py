@@ -31,6 +31,7 @@ PLACES = """
     measure baseline
     base_commit verdict api selftest
     report
+    accept
     plugin
     __main__
 """

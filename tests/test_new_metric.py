@@ -39,6 +39,7 @@ from tests.strategies import (
     result,
     run,
     settings,
+    update_of,
 )
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ def test_the_terminal_tells_it() -> None:
     assert row.split() == [
         *("exceeded", "1,000", "4.100", "+2.5", "%", "3.00", "+50.0", "%", "test_net"),
     ]
-    (_, line) = change_lines([(failed(), UpdateKind.RAISED)], [])
+    (_, line) = change_lines([update_of(failed())])
     assert line.endswith(": traffic +2.5 %, energy +50.0 %")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 80  # of a piece of a name
 MAX_NAME = 200  # of all its pieces; file systems take 255 bytes
 UNSAFE = re.compile(r"[^A-Za-z0-9_.,=+@-]")
+BASELINE = re.compile(r"([A-Za-z0-9_.,=+@\[\]-]+/)*[A-Za-z0-9_.,=+@\[\]-]+\.yaml")
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
 
 
@@ -60,6 +61,11 @@ def baseline_path(node_id: str, name: str | None = None, named: str | None = Non
     if named is not None:
         stem += f".{_safe(named)}"
     return PurePosixPath(*folder, f"{_bounded(stem)}.yaml")
+
+
+def is_baseline_path(path: str) -> bool:
+    """Return whether a path is one that `baseline_path` may return."""
+    return BASELINE.fullmatch(path) is not None and not {".", ".."} & set(path.split("/"))
 
 
 def writable_file(directory: Path, path: PurePosixPath | str) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.environment_entry import with_entry
@@ -26,6 +28,21 @@ class UpdateKind(Enum):
     CHANGED = "changed"  # otherwise: another environment, name, type or order
     UNCHANGED = "unchanged"
     KEPT = "kept"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineChange:
+    """What an update does to one baseline."""
+
+    path: str  # relative to the budget folder
+    file: str  # as it is shown
+    old: Baseline | None
+    new: Baseline
+
+    @cached_property
+    def kind(self) -> UpdateKind:
+        """In which way the baseline changes."""
+        return update_kind(self.old, self.new)
 
 
 def updated(
@@ -63,7 +80,7 @@ def updated(
     return with_entry(new, profile, budget_settings, adds=adds_entry or old is None)
 
 
-def differences(baseline: Baseline, profile: ModelProfile) -> list[tuple[str, str, str]]:
+def differences(baseline: Baseline, profile: ModelProfile | Baseline) -> list[tuple[str, str, str]]:
     """Return the settings with which a baseline was not made: (which, baseline, profile)."""
     pairs = [
         ("engine", baseline.engine, profile.engine),

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.baseline import store
 from pytest_flopbudget.baseline.location import writable_file
 from pytest_flopbudget.baseline.stale import StaleBaselines, owners, stale_baselines
-from pytest_flopbudget.baseline.update import UpdateKind, update_kind, updated
+from pytest_flopbudget.baseline.update import BaselineChange, UpdateKind, updated
 from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.plugin.items import clash
+from pytest_flopbudget.report.update_summary import typed_path
 from pytest_flopbudget.verdict.judge_model import judge_ceilings
 from pytest_flopbudget.verdict.result import NotJudged
 
@@ -29,7 +30,7 @@ class BaselineUpdates:
 
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
-        self.changes: list[tuple[Result, UpdateKind]] = []
+        self.changes: list[BaselineChange] = []
         self.kept: list[str] = []  # titles of budgets whose test did not pass
         self.stale = StaleBaselines()
         self.removed: list[str] = []  # those of them that are no more
@@ -38,11 +39,21 @@ class BaselineUpdates:
     def write(self, result: Result) -> None:
         """Write or propose the baseline of a result."""
         try:
-            self.changes.append((result, _write_baseline(result, self._settings)))
+            self.changes.append(_write_baseline(result, self._settings))
         except BaselineError as error:
             self.errors.append(str(error))
         except OSError as error:
-            self.errors.append(f"{result.file}: cannot be written: {error.strerror}")
+            self._complain(result.path, error)
+
+    def note_proposals(self) -> None:
+        """Write from which baselines the proposals began."""
+        from pytest_flopbudget.baseline.proposals import manifest
+
+        if self._settings.propose:
+            try:
+                manifest.note_proposals(self._settings.propose, self.changes)
+            except OSError as error:
+                self._complain(manifest.NAME, error)
 
     def remove(self, file: str) -> None:
         """Remove a stale baseline."""
@@ -52,6 +63,12 @@ class BaselineUpdates:
             self.errors.append(f"{file}: cannot be removed: {error.strerror}")
         else:
             self.removed.append(file)
+
+    def _complain(self, path: str, error: OSError) -> None:
+        """Name the file that could not be written: a proposal is none of the baselines."""
+        settings = self._settings
+        folder = typed_path(settings.propose) if settings.propose else settings.shown_directory
+        self.errors.append(f"{folder}/{path}: cannot be written: {error.strerror}")
 
 
 def update_baselines(
@@ -69,9 +86,10 @@ def update_baselines(
     writable = [r for r in _writable(settings, tests) if r.path not in clashing]
     updates.kept = sorted({r.title for r in results} - {r.title for r in writable})
     folder = settings.propose or settings.directory
-    with store.locked(folder) if writable or trims else nullcontext():
+    with store.locked(folder) if writable or trims or settings.propose else nullcontext():
         for result in writable:
             updates.write(result)
+        updates.note_proposals()
         updates.stale = _stale_baselines(settings, tests, collected)
         for file in updates.stale.stale if trims else ():
             updates.remove(file)
@@ -139,7 +157,7 @@ def _clashing_pairs(results: Sequence[Result]) -> list[tuple[Result, Result]]:
     return [(owner, other) for owner, other in pairs if owner is not other]
 
 
-def _write_baseline(result: Result, settings: RunSettings) -> UpdateKind:
+def _write_baseline(result: Result, settings: RunSettings) -> BaselineChange:
     """Write what was measured into the baseline of a result, or into a proposal of it."""
     from pytest_flopbudget.baseline.reader import parse, read
     from pytest_flopbudget.baseline.writer import text_of
@@ -152,11 +170,11 @@ def _write_baseline(result: Result, settings: RunSettings) -> UpdateKind:
         result.test,
         adds_entry=settings.adds_entry or bool(settings.propose),
     )
-    kind = update_kind(old, new)
+    change = BaselineChange(path=result.path, file=result.file, old=old, new=new)
     folder = settings.propose or settings.directory
-    if kind is not UpdateKind.UNCHANGED:
+    if change.kind is not UpdateKind.UNCHANGED:
         parse(text := text_of(new), result.file)  # never write what cannot be read
         store.write(writable_file(folder, result.path), text)
     elif settings.propose:
         writable_file(folder, result.path).unlink(missing_ok=True)  # of a run before this one
-    return kind
+    return change

@@ -14,7 +14,9 @@ from pytest_flopbudget.verdict.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.metrics import Metric
+    from pytest_flopbudget.profile.model_profile import ModelProfile
     from pytest_flopbudget.verdict.result import Result
     from pytest_flopbudget.verdict.verdict import MetricVerdict
 
@@ -44,9 +46,9 @@ def sentence(result: Result) -> str:
     return f"{metric.label} of {subject} is {gravest.verdict.text}{reason}"
 
 
-def dependence(result: Result) -> str:
+def dependence(counted: ModelProfile | Baseline) -> str:
     """Return what is added to a change of a count that the values of tensors decided about."""
-    return " (data dependent)" if result.profile.data_dependent else ""
+    return " (data dependent)" if counted.data_dependent else ""
 
 
 def _uncounted_sentence(result: Result, metric: Metric) -> str:
@@ -74,7 +76,7 @@ def _changes(result: Result, gravest: MetricVerdict) -> str:
         for verdict in result.judgement.failing
         if (verdict.verdict, verdict.path) == (gravest.verdict, gravest.path)
     )
-    return f"{', '.join(changes)}{dependence(result)}"
+    return f"{', '.join(changes)}{dependence(result.profile)}"
 
 
 def _change(result: Result, verdict: MetricVerdict) -> str:

@@ -76,6 +76,6 @@ def improvement_lines(results: Sequence[Result]) -> Iterator[str]:
         improved = {v.metric for v in result.judgement.metrics if v.verdict is Verdict.IMPROVED}
         if improved and not result.judgement.failing:
             yield ""
-            yield f"{result.title}{dependence(result)}"
+            yield f"{result.title}{dependence(result.profile)}"
             for section in attribution_sections(result, improved):
                 yield from section

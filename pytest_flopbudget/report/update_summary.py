@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import UpdateKind
-from pytest_flopbudget.metrics import METRICS, change_text
+from pytest_flopbudget.metrics import METRICS, change_text, exact_metrics
 from pytest_flopbudget.profile.layer_paths import shown_path
-from pytest_flopbudget.report.attribution import changed_layers
 from pytest_flopbudget.report.sentences import dependence
-from pytest_flopbudget.verdict.limits import stored_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.baseline.update import BaselineChange
     from pytest_flopbudget.metrics import Metric, Number
     from pytest_flopbudget.settings.run import RunSettings
-    from pytest_flopbudget.verdict.result import Result
+
+ACCEPT = "python -m pytest_flopbudget accept"
+BUDGETS = "budgets"  # where it accepts them if nothing is said
 
 
-def change_lines(
-    changes: Sequence[tuple[Result, UpdateKind]], kept: Sequence[str]
-) -> Iterator[str]:
+def change_lines(changes: Sequence[BaselineChange], kept: Sequence[str] = ()) -> Iterator[str]:
     """Yield what an update did, and to which baselines."""
-    counts = Counter(kind for _, kind in changes)
+    counts = _counts(changes)
     counts[UpdateKind.KEPT] += len(kept)
     yield f"baselines: {_counted_changes(counts)}"
     yield from _named_changes(changes)
@@ -35,21 +35,24 @@ def change_lines(
         yield f"  kept that of {test}, which did not pass"
 
 
-def proposal_lines(
-    settings: RunSettings, changes: Sequence[tuple[Result, UpdateKind]]
-) -> Iterator[str]:
+def proposal_lines(settings: RunSettings, changes: Sequence[BaselineChange]) -> Iterator[str]:
     """Yield what an update would do, and how to accept the proposals."""
-    counts = Counter(kind for _, kind in changes)
+    counts = _counts(changes)
     yield f"proposed: {_counted_changes(counts)}"
     yield from _named_changes(changes)
     if settings.propose and counts.total() > counts[UpdateKind.UNCHANGED]:
-        folder, budgets = (_quoted(path) for path in (settings.propose, settings.directory))
-        yield f"  to accept: cp -R {folder}/. {budgets}"
+        folder, budgets = typed_path(settings.propose), typed_path(settings.directory)
+        into = "" if budgets == BUDGETS else f" --into {shlex.quote(budgets)}"
+        yield f"  to accept: {ACCEPT} {shlex.quote(folder)}{into}"
 
 
-def _quoted(path: Path) -> str:
-    """Return a path for the shell, from where pytest was started."""
-    return shlex.quote(Path(os.path.relpath(path)).as_posix())
+def typed_path(path: Path) -> str:
+    """Return a path as it is typed where pytest was started."""
+    return Path(os.path.relpath(path)).as_posix()
+
+
+def _counts(changes: Iterable[BaselineChange]) -> Counter[UpdateKind]:
+    return Counter(change.kind for change in changes)
 
 
 def _counted_changes(counts: Counter[UpdateKind]) -> str:
@@ -57,38 +60,50 @@ def _counted_changes(counts: Counter[UpdateKind]) -> str:
     return ", ".join(parts) or "none"
 
 
-def _named_changes(changes: Sequence[tuple[Result, UpdateKind]]) -> Iterator[str]:
-    for result, kind in changes:
-        growth = f": {_growth(result)}" if kind is UpdateKind.RAISED else ""
-        if kind is not UpdateKind.UNCHANGED:
-            yield f"  {kind.value} {result.file}{growth}{dependence(result)}"
+def _named_changes(changes: Iterable[BaselineChange]) -> Iterator[str]:
+    for change in changes:
+        if change.kind is not UpdateKind.UNCHANGED:
+            growth = f": {_growth(change)}" if change.kind is UpdateKind.RAISED else ""
+            yield f"  {change.kind.value} {change.file}{growth}{dependence(change.new)}"
 
 
-def _growth(result: Result) -> str:
+def _growth(change: BaselineChange) -> str:
     """Return the relative changes against the baseline that was replaced."""
+    if change.old is None:
+        return ""
     parts = [
         f"{metric.label} {change_text(after, before)}"
-        for metric, before, after in _before_and_after(result)
+        for metric, before, after in _before_and_after(change.old, change.new)
         if before != after
     ]
-    return ", ".join(parts + _raised_layer(result)) or "some layers, at the same total"
+    parts += _raised_layer(change.old, change.new)
+    return ", ".join(dict.fromkeys(parts)) or "some layers, at the same total"
 
 
-def _raised_layer(result: Result) -> list[str]:
+def _raised_layer(old: Baseline, new: Baseline) -> list[str]:
     """Name the layer that rose most where the total of its metric did not."""
-    for metric, before, after in _before_and_after(result):
-        if metric.exact and after <= before:
-            for change in changed_layers(result, metric)[:1]:
-                if change.growth > 0:
-                    by = metric.text(change.growth, metric.decimals_for(change.growth))
-                    return [f"`{shown_path(change.path)}` {metric.label} +{by}"]
+    for metric in exact_metrics():
+        if new.total.get(metric.field, 0) > old.total.get(metric.field, 0):
+            continue
+        growths = {
+            path: new.own_of(path, metric) - old.own_of(path, metric)
+            for path in new.own
+            if path in old.own
+        }
+        path = max(growths, key=growths.__getitem__, default="")
+        if growths.get(path, 0) > 0:
+            by = metric.text(growths[path], metric.decimals_for(growths[path]))
+            return [f"`{shown_path(path)}` {metric.label} +{by}"]
     return []
 
 
-def _before_and_after(result: Result) -> Iterator[tuple[Metric, Number, Number]]:
-    """Yield the metrics that were stored and measured, with both values."""
-    for metric in map(METRICS.__getitem__, result.budget_settings.metrics):
-        before = stored_value(metric, result.profile, result.baseline)
-        after = metric.of(result.profile)
-        if before is not None and after is not None:
-            yield metric, before, after
+def _before_and_after(old: Baseline, new: Baseline) -> Iterator[tuple[Metric, Number, Number]]:
+    """Yield the metrics that both have, with both values; of what is noisy, in each environment."""
+    for metric in METRICS.values():
+        if metric.exact and metric.field in old.total and metric.field in new.total:
+            yield metric, old.total[metric.field], new.total[metric.field]
+        for key in old.environments.keys() & new.environments.keys():
+            before = old.environments[key].value_of(metric)
+            after = new.environments[key].value_of(metric)
+            if before is not None and after is not None:
+                yield metric, before, after

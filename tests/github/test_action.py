@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from pytest_flopbudget.accept import accept
 from tests.github.runner import ACTION, ROOT, Outcome, Runner
 from tests.plugin.repository import commit, git
 from tests.report.markdown.test_report import assert_whole
@@ -154,6 +155,8 @@ def test_red_and_new(pull: PullRequest, act: Callable[..., Outcome]) -> None:
     proposed = sorted(Path(kept["path"]).rglob("*.yaml"))
     assert {file.name for file in proposed} >= {"test_detector.yaml", "test_segmenter.yaml"}
     assert "params: 110" in next(f for f in proposed if "detector" in f.name).read_text()
+    assert accept([Path(kept["path"])], pull.root / "budgets") == 0
+    assert "params: 7" in (pull.root / "budgets/test_shop/test_segmenter.yaml").read_text()
 
 
 def test_raised_added_and_deleted(pull: PullRequest, act: Callable[..., Outcome]) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from pytest_flopbudget.baseline.record import Baseline
 from pytest_flopbudget.baseline.stale import StaleBaselines
-from pytest_flopbudget.baseline.update import UpdateKind
 from pytest_flopbudget.report.run_summary import outcome_lines, stale_lines
 from pytest_flopbudget.report.terminal import budget_lines, table_lines
 from pytest_flopbudget.report.update_summary import change_lines
@@ -23,6 +22,7 @@ from tests.strategies import (
     settings,
     timed,
     uncounted,
+    update_of,
     with_entry,
     with_memory,
 )
@@ -34,6 +34,7 @@ GROWN = result(
     baseline(),
     test="tests/test_net.py::test_large[a-1]",
 )
+LIGHTER = result(profile({**NET, "head": ("Linear", 600, 60_000_000)}), baseline())
 NEW = result(profile(), None, test="tests/test_other.py::TestNet::test_net", name="decoder")
 
 
@@ -184,11 +185,11 @@ def test_an_update_does_not_complain_of_what_it_did_not_compare() -> None:
     ("done", "lines"),
     [
         ([], ["baselines: none"]),
-        ([UpdateKind.UNCHANGED, UpdateKind.UNCHANGED], ["baselines: 2 unchanged"]),
-        ([UpdateKind.CREATED], ["baselines: 1 created", f"  created {FILE}"]),
-        ([UpdateKind.TIGHTENED], ["baselines: 1 tightened", f"  tightened {FILE}"]),
+        ([PASSED, PASSED], ["baselines: 2 unchanged"]),
+        ([NEW], ["baselines: 1 created", f"  created {FILE}"]),
+        ([LIGHTER], ["baselines: 1 tightened", f"  tightened {FILE}"]),
         (
-            [UpdateKind.RAISED, UpdateKind.UNCHANGED, UpdateKind.CREATED],
+            [GROWN, PASSED, NEW],
             [
                 "baselines: 1 created, 1 raised, 1 unchanged",
                 f"  raised {FILE}: params +20.0 %, GFLOPs +20.0 %",
@@ -197,18 +198,18 @@ def test_an_update_does_not_complain_of_what_it_did_not_compare() -> None:
         ),
     ],
 )
-def test_an_update_says_what_it_did(done: list[UpdateKind], lines: list[str]) -> None:
-    assert list(change_lines([(GROWN, change) for change in done], [])) == lines
+def test_an_update_says_what_it_did(done: list[Result], lines: list[str]) -> None:
+    assert list(change_lines([update_of(one) for one in done])) == lines
 
 
 def test_layers_that_grew_at_the_same_total_are_named() -> None:
     moved = {**NET, "stem": ("Conv2d", 101, 10_000_000), "head": ("Linear", 699, 70_000_000)}
-    (_, line) = change_lines([(result(profile(moved), baseline()), UpdateKind.RAISED)], [])
+    (_, line) = change_lines([update_of(result(profile(moved), baseline()))])
     assert line == f"  raised {FILE}: `stem` params +1"
 
 
 def test_what_was_kept_is_named() -> None:
-    assert list(change_lines([], ["tests/test_net.py::test_net"])) == [
+    assert list(change_lines([], kept=["tests/test_net.py::test_net"])) == [
         "baselines: 1 kept",
         "  kept that of tests/test_net.py::test_net, which did not pass",
     ]

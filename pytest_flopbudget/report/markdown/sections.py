@@ -65,7 +65,9 @@ def _section(settings: RunSettings, result: Result) -> str:
     prose = [line for line in todo if not line.startswith(" ")]
     if not commands and prose:  # the names in it are the model's
         lines, prose = [*lines, "", *(f"hint: {line}" for line in prose)], []
-    title = f"#### {code(result.title)}: {result.judgement.verdict.text}{dependence(result)}"
+    title = (
+        f"#### {code(result.title)}: {result.judgement.verdict.text}{dependence(result.profile)}"
+    )
     block = [fenced(lines)] if lines else []
     return "\n\n".join([title, *block, *prose, *map(command, commands)])
 

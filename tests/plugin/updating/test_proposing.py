@@ -1,6 +1,8 @@
 """`--flop-budget-propose DIR` writes what an update would write, and judges as usual."""
 
-import shutil
+import errno
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ def sized(project: Project) -> Project:
 
 def proposed(project: Project, folder: str = "out") -> dict[str, str]:
     root = project.root / folder
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    files = sorted(path for path in root.rglob("*.yaml") if path.is_file())
     return {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in files}
 
 
@@ -32,8 +34,15 @@ def said(result: pytest.RunResult) -> list[str]:
     return result.outlines[start:end]
 
 
-def accept(project: Project) -> None:
-    shutil.copytree(project.root / "out", project.root / "budgets", dirs_exist_ok=True)
+def accept(project: Project, result: pytest.RunResult) -> None:
+    """Type the command that a run prints."""
+    assert project.pytester.run("sh", "-c", accepting(result)).ret == 0
+
+
+def accepting(result: pytest.RunResult) -> str:
+    """Return the command that a run prints, for this Python."""
+    command = said(result)[-1].removeprefix("  to accept: python ")
+    return f"{sys.executable} {command}"
 
 
 def test_nothing_would_change(sized: Project) -> None:
@@ -58,7 +67,8 @@ def test_it_writes_what_an_update_would_and_judges_as_usual(
     usual = sized.judge()
     result = sized.judge(PROPOSE)
     result.assert_outcomes(**{outcome: 1})
-    assert said(result)[1:] == [line, "  to accept: cp -R out/. budgets"]
+    command = "python -m pytest_flopbudget accept out"
+    assert said(result)[1:] == [line, f"  to accept: {command}"]
     if outcome == "failed":
         assert failure_of(result, "test_sized") == failure_of(usual, "test_sized")
     assert sized.budgets() == before
@@ -73,22 +83,20 @@ def test_a_test_without_a_baseline_is_proposed_one(project: Project) -> None:
     result.assert_outcomes(failed=1)
     assert said(result)[:2] == ["proposed: 1 created", f"  created budgets/{FILE}"]
     assert not (project.root / "budgets").exists()
-    accept(project)
+    accept(project, result)
     project.judge().assert_outcomes(passed=1)
 
 
 def test_the_command_accepts_it(sized: Project) -> None:
     sized.sized(150)
-    command = said(sized.judge(PROPOSE))[-1].partition(": ")[2]
-    assert sized.pytester.run("sh", "-c", command).ret == 0
+    accept(sized, sized.judge(PROPOSE))
     sized.judge().assert_outcomes(passed=1)
 
 
 def test_paths_are_quoted_for_the_shell(sized: Project) -> None:
     sized.sized(150)
     result = sized.judge("--flop-budget-propose=it's out/here", "--flop-budget-dir=new budgets")
-    command = said(result)[-1].partition(": ")[2]
-    assert sized.pytester.run("sh", "-c", command).ret == 0
+    accept(sized, result)
     sized.judge("--flop-budget-dir=new budgets").assert_outcomes(passed=1)
 
 
@@ -99,7 +107,9 @@ def test_it_is_relative_to_where_pytest_was_started(
     (sized.root / "sub").mkdir()
     monkeypatch.chdir(sized.root / "sub")
     result = sized.judge(PROPOSE, "..")
-    assert said(result)[-1] == "  to accept: cp -R out/. ../budgets"
+    assert (
+        said(result)[-1] == "  to accept: python -m pytest_flopbudget accept out --into ../budgets"
+    )
     assert list(proposed(sized, "sub/out")) == [FILE]
 
 
@@ -293,3 +303,50 @@ def test_a_link_does_not_lead_out_of_the_folder(sized: Project) -> None:
     result = sized.judge(PROPOSE)
     assert "found a symbolic link out of it" in text_of(result)
     assert proposed(sized, "elsewhere") == {}
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    sized: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    sized.sized(150)
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_flopbudget.baseline.store.tempfile.mkstemp", refuse)
+        result = sized.judge(PROPOSE)
+    for file in (FILE, "proposal.json"):
+        assert f"out/{file}: cannot be written: Read-only file system" in result.outlines
+    assert said(result) == ["proposed: none", *said(result)[1:]]
+
+
+def test_a_folder_says_what_its_proposals_began_from(sized: Project) -> None:
+    sized.judge(PROPOSE)
+    manifest = sized.root / "out" / "proposal.json"
+    assert json.loads(manifest.read_text()) == {"format": 1, "baselines": {}}
+    sized.sized(150)
+    sized.sized(10, file="test_other.py")
+    sized.judge(PROPOSE)
+    found = json.loads(manifest.read_text())["baselines"]
+    assert list(found) == ["test_other/test_sized.yaml", FILE]
+    assert found["test_other/test_sized.yaml"]["costs"] is None
+    assert len(found[FILE]["costs"]) == 64
+    sized.sized(100)
+    sized.judge(PROPOSE, "test_sized.py")
+    assert list(json.loads(manifest.read_text())["baselines"]) == ["test_other/test_sized.yaml"]
+
+
+def test_a_proposal_for_an_older_baseline_is_refused(sized: Project) -> None:
+    sized.sized(150)
+    result = sized.judge(PROPOSE)
+    sized.sized(120)
+    sized.update()
+    before = sized.budgets()
+    command = accepting(result)
+    done = sized.pytester.run("sh", "-c", command)
+    assert done.ret == 1
+    assert done.outlines == [
+        f"refused out/{FILE}: made for an older baseline: run the job again",
+        "nothing was accepted",
+    ]
+    assert sized.budgets() == before

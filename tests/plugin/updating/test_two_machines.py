@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from pytest_flopbudget import Environment
+from pytest_flopbudget.accept import accept
 from pytest_flopbudget.measure import device_run
 from tests.plugin.project import Project, line_with, sentence, text_of
 from tests.plugin.project import failure_of as said_by
@@ -52,9 +53,8 @@ class Place:
         """Let this machine propose, and accept all that it does."""
         result = self.judge("--flop-budget-propose=out")
         folder = self.project.root / "out"
-        if folder.exists():
-            shutil.copytree(folder, self.project.root / "budgets", dirs_exist_ok=True)
-            shutil.rmtree(folder)
+        assert accept([folder], self.project.root / "budgets") == 0
+        shutil.rmtree(folder)
         return result
 
 
@@ -156,6 +156,24 @@ def test_a_new_minor_version_of_torch_has_its_entry_measured_anew(
     )
     newer.update()
     assert entries(project) == {laptop.key: entry("10", torch="2.14")}
+
+
+def test_two_machines_propose_the_same_change_and_both_are_accepted(
+    project: Project, laptop: Place, ci: Place
+) -> None:
+    project.sized(100)
+    laptop.update()
+    project.sized(150)
+    for folder, machine in (("a", replace(laptop, ms=15.0)), ("b", replace(ci, ms=45.0))):
+        machine.judge(f"--flop-budget-propose={folder}")
+    folders = [project.root / "a", project.root / "b"]
+    assert accept(folders, project.root / "budgets") == 0
+    assert entries(project) == {
+        laptop.key: entry("15", "0.0000003"),
+        ci.key: entry("45", "0.0000003"),
+    }
+    for machine in (replace(laptop, ms=15.0), replace(ci, ms=45.0)):
+        assert "compared" not in text_of(machine.judge())
 
 
 @pytest.mark.parametrize(

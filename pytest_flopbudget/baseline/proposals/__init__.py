@@ -1,0 +1,1 @@
+"""Proposals: baselines that machines without a working copy would write, to be accepted."""
