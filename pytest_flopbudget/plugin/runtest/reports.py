@@ -66,9 +66,7 @@ class ReceivedReports:
         phases = self._phases.setdefault(key, [])
         phases.append(report)
         if hasattr(report, RESULTS):
-            results = _concluded(
-                serialization.loads(TestResults, getattr(report, RESULTS)), phases
-            )
+            results = _concluded(serialization.loads(TestResults, getattr(report, RESULTS)), phases)
             self._by_worker.setdefault(results.test, {})[worker] = results
             file, line, _ = report.location
             self.places[results.test] = (file, None if line is None else line + 1)
