@@ -45,8 +45,6 @@ ENVIRONMENT = Environment(
     hardware="Intel Xeon 6960P",
     cores=2,
     threads=1,
-    dtype="float32",
-    compiled=False,
     torch="2.13",
 )
 NET: dict[str, Costs] = {
@@ -319,6 +317,7 @@ def baselines(draw: st.DrawFn) -> Baseline:
         counter=draw(st.none() | texts().filter(bool)),
         total={cost: sum(layer.costs[cost] for layer in own.values()) for cost in costs},
         own=own,
+        state=tuple(draw(st.lists(texts(), max_size=3))),
         ignored=tuple(draw(st.lists(texts(), max_size=3))),
         data_dependent=draw(st.booleans()),
         environments=draw(st.dictionaries(texts(), entries(), max_size=2)),
@@ -355,8 +354,6 @@ def environments() -> SearchStrategy[Environment]:
         hardware=texts(),
         cores=st.integers(1, 256),
         threads=st.integers(1, 256),
-        dtype=st.sampled_from(["float32", "bfloat16"]),
-        compiled=st.booleans(),
         torch=texts(),
     )
 

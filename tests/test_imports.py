@@ -41,7 +41,8 @@ PLACES_OF_MEASURE = """
     hardware
     isolation input_descriptions
     call layers operators
-    profiled_call call_interception error_notes lazy_modules params
+    profiled_call call_interception error_notes lazy_modules
+    params
     counting timing memory
     device_run
     build_profile

@@ -48,6 +48,7 @@ class Baseline:
     mode: str
     engine: str
     counter: str | None = None
+    state: tuple[str, ...] = ()  # as a profile has it; none in a file that does not know it
     total: dict[str, int]  # by the field of a profile
     own: dict[str, OwnCost]  # by layer path
     ignored: tuple[str, ...] = ()

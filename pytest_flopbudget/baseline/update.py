@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pytest_flopbudget.metrics import Figure, Number
     from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
     from pytest_flopbudget.settings.budget import BudgetSettings
+
+
+REAL_DTYPE = re.compile(r"\b(?:b?float|complex)\d+\w*(?=\[)")
 
 
 class UpdateKind(Enum):
@@ -71,6 +75,7 @@ def updated(
         mode=profile.mode,
         engine=profile.engine,
         counter=profile.counter if old is None or has_counted else old.counter,
+        state=profile.state if old is None or measured or not old.state else old.state,
         total=_total(old, profile, measured),
         own=_own(old, profile, measured),
         ignored=ignored if old is None or has_counted else old.ignored,
@@ -87,7 +92,12 @@ def differences(baseline: Baseline, profile: ModelProfile | Baseline) -> list[tu
         ("mode", baseline.mode, profile.mode),
         ("inputs", ", ".join(baseline.inputs), ", ".join(profile.inputs)),
     ]
-    return [pair for pair in pairs if pair[1] != pair[2]]
+    return [pair for pair in pairs if _without_dtypes(pair[1]) != _without_dtypes(pair[2])]
+
+
+def _without_dtypes(inputs: str) -> str:
+    """Return inputs without the dtypes of real and complex ones, which follow the model's state."""
+    return REAL_DTYPE.sub("", inputs)
 
 
 def ignored_operators(profile: ModelProfile, budget_settings: BudgetSettings) -> tuple[str, ...]:

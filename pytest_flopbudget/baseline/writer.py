@@ -37,6 +37,8 @@ def _lines(baseline: Baseline) -> Iterator[str]:
         yield f"thop: {text_scalar(baseline.counter)}"
     if baseline.data_dependent:
         yield "data_dependent: true   # the values of tensors decided what ran or what it costs"
+    if baseline.state:
+        yield f"state: [{', '.join(text_scalar(text, flow=True) for text in baseline.state)}]"
     if baseline.ignored:
         yield f"ignored: [{', '.join(text_scalar(text, flow=True) for text in baseline.ignored)}]"
     yield f"total: {{{', '.join(_costs(baseline.total))}}}"

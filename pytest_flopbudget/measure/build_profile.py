@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.escaping import encodable
 from pytest_flopbudget.measure.counting import thop_engine
-from pytest_flopbudget.measure.params import count_params
+from pytest_flopbudget.measure.params import count_params, state_of
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def build_profile(
         mode=settings.mode,
         engine=settings.engine,
         counter=None if settings.engine == "dispatch" else thop_engine.counter(),
+        state=state_of(profiled),
         inputs=tuple(map(encodable, profiled.call.describe())),
         params=root.params,
         trainable_params=root.trainable_params,

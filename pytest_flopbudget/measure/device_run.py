@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.measure.call import set_mode
 from pytest_flopbudget.measure.hardware.devices import (
     NotMeasuredError,
-    dtype_of,
     usable_device,
 )
 from pytest_flopbudget.measure.hardware.environment import environment_of
@@ -69,11 +68,13 @@ def run_on_device(
         device = usable_device(settings.device, profiled.tensors)
     except NotMeasuredError as error:
         return DeviceRun(not_measured=dict.fromkeys(asked, error.reason))
-    environment = _environment(profiled, settings, device)
+    environment = environment_of(device, threads=settings.threads)
     run = DeviceRun(environment=environment)
     with _placed(profiled, device, written) as placed:
         if LATENCY.key in asked:
-            run.latency = _time(placed, device, _timing(settings, goal, environment, progress))
+            compiled = profiled.is_compiled
+            timing = _timing(settings, goal, environment, progress, compiled=compiled)
+            run.latency = _time(placed, device, timing)
         if MEMORY.key in asked:
             progress("measuring memory")
             try:
@@ -81,13 +82,6 @@ def run_on_device(
             except NotMeasuredError as error:
                 run.not_measured[MEMORY.key] = error.reason
     return run
-
-
-def _environment(
-    profiled: ProfiledCall, settings: MeasureSettings, device: torch.device
-) -> Environment:
-    dtype, compiled = dtype_of(profiled.tensors), profiled.is_compiled
-    return environment_of(device, dtype, threads=settings.threads, compiled=compiled)
 
 
 @contextmanager
@@ -115,6 +109,8 @@ def _timing(
     goal: LatencyGoal,
     environment: Environment,
     progress: Callable[[str], None],
+    *,
+    compiled: bool,
 ) -> Timing:
     budget_ms = goal.budget_ms(environment)
     return Timing(
@@ -122,7 +118,7 @@ def _timing(
         limit_s=settings.time_limit,
         budget_ms=None if budget_ms is None else float(budget_ms),
         may_be_stored=goal.may_be_stored,
-        compiled=environment.compiled,
+        compiled=compiled,
         progress=progress,
     )
 

@@ -1,4 +1,7 @@
-"""The parameters of each layer, also those that lie packed in an object of torch's runtime."""
+"""The parameters of each layer, also those that lie packed in an object of torch's runtime.
+
+And their state: what a measurement depends on beside the layers.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_flopbudget.measure.layers import Layers
+    from pytest_flopbudget.measure.profiled_call import ProfiledCall
 
 
 def count_params(layers: Layers) -> tuple[list[int], list[int]]:
@@ -33,18 +37,61 @@ def count_params(layers: Layers) -> tuple[list[int], list[int]]:
     return own, trainable
 
 
+def state_of(profiled: ProfiledCall) -> tuple[str, ...]:
+    """Return the dtypes of a model's parameters and buffers, and how it runs."""
+    model, layers = profiled.module, profiled.layers.modules
+    packed = (tensor for layer in layers for tensor in packed_tensors(layer))
+    held = [*model.parameters(), *filter(_has_real_values, model.buffers()), *packed]
+    autocast = {
+        _name(torch.get_autocast_dtype(kind))
+        for kind in {tensor.device.type for tensor in profiled.tensors} - {"meta"}
+        if torch.is_autocast_enabled(kind)
+    }
+    ranks = max(map(_ranks, held), default=1)
+    return (
+        *sorted({_name(tensor.dtype) for tensor in held}),
+        *(f"autocast {dtype}" for dtype in sorted(autocast)),
+        *(["compiled"] if profiled.is_compiled else []),
+        *([f"sharded over {ranks} ranks"] if ranks > 1 else []),
+    )
+
+
+def _has_real_values(buffer: torch.Tensor) -> bool:
+    """Return whether a buffer is none of indices or counts, as `num_batches_tracked`."""
+    return buffer.is_floating_point() or buffer.is_complex() or buffer.is_quantized
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _ranks(tensor: torch.Tensor) -> int:
+    """Return over how many ranks a `DTensor` is spread, 1 for a tensor that is whole here."""
+    if type(tensor).__name__ != "DTensor":
+        return 1
+    spread: Any = tensor
+    is_sharded = any(placement.is_shard() for placement in spread.placements)
+    return int(spread.device_mesh.size()) if is_sharded else 1
+
+
 def packed_scalars(module: nn.Module) -> int:
     """Return how many scalars a quantised layer has in the packed weights and biases it holds."""
+    return sum(tensor.numel() for tensor in packed_tensors(module))
+
+
+def packed_tensors(module: nn.Module) -> list[torch.Tensor]:
+    """Return the tensors in the packed weights and biases that a quantised layer holds."""
     objects = [v for v in vars(module).values() if isinstance(v, torch.ScriptObject)]
-    tensors = list(_tensors(objects))  # held, so that addresses stay theirs
-    return sum({tensor.data_ptr(): tensor.numel() for tensor in tensors}.values())
+    tensors = list(held_tensors(objects))  # held, so that addresses stay theirs
+    return list({tensor.data_ptr(): tensor for tensor in tensors}.values())
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def held_tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in objects of torch's runtime, as they are unpacked."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _tensors(item)
+            yield from held_tensors(item)
     elif isinstance(value, torch.ScriptObject):
-        yield from _tensors(unpacked(value))
+        yield from held_tensors(unpacked(value))

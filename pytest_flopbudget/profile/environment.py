@@ -13,8 +13,6 @@ class Environment:
     hardware: str  # the CPU or GPU model
     cores: int  # that the process may use
     threads: int  # intra-op
-    dtype: str
-    compiled: bool
     torch: str  # major.minor
 
     @property
@@ -25,9 +23,8 @@ class Environment:
             self.hardware,
             f"{self.cores} core{'s' * (self.cores != 1)}",
             f"{self.threads} thread{'s' * (self.threads != 1)}",
-            self.dtype,
         ]
-        return ", ".join(parts + ["compiled"] * self.compiled)
+        return ", ".join(parts)
 
     @property
     def text(self) -> str:

@@ -75,6 +75,7 @@ class ModelProfile:
     engine: str
     counter: str | None  # the distribution and version that counted, under the THOP engines
     inputs: tuple[str, ...]
+    state: tuple[str, ...] = ()  # dtypes of parameters and buffers, autocast, compiled
     params: int
     trainable_params: int
     buffers: int

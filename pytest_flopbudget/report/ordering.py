@@ -35,7 +35,7 @@ def worst_first(results: Iterable[Result]) -> list[Result]:
     def key(result: Result) -> tuple[bool, int, Fraction | int, str]:
         judgement = result.judgement
         return (
-            not judgement.failing,
+            not judgement.fails,
             order.index(judgement.verdict),
             -max(growths(result), default=0),
             result.title,

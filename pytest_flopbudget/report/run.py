@@ -43,5 +43,5 @@ class Run:
     @property
     def fails(self) -> bool:
         """Whether anything that this plugin found makes the run fail."""
-        failing = any(result.judgement.failing for result in self.results)
+        failing = any(result.judgement.fails for result in self.results)
         return bool(failing or self.unjudged or self.errors or self.stale_fails or self.skips_fail)

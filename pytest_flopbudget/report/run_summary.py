@@ -55,6 +55,7 @@ def outcome_lines(
     yield f"{budgets}: {', '.join(parts) or 'none judged'}{_not_judged_text(not_judged)}"
     if not_judged and "skipped" in settings.budget_settings.fail_on:
         yield f"  the skipped {SUBJECT_FAILS}"
+    yield from _state_lines(results)
     yield from _data_dependent_lines(results)
     yield from _ignored_lines(results)
     if counts[Verdict.IMPROVED] and not settings.update:
@@ -72,6 +73,14 @@ def _not_judged_text(not_judged: Sequence[NotJudged]) -> str:
     return f"; {counted(len(not_judged), 'test')} not judged (skipped: {reasons})"
 
 
+def _state_lines(results: Sequence[Result]) -> Iterator[str]:
+    """Name the budgets whose state changed, by the change: figures of both are compared."""
+    changes = dict.fromkeys(result.judgement.state_change for result in results)
+    for change in filter(None, changes):
+        named = [r.short_name for r in results if r.judgement.state_change == change]
+        yield f"state: {change} in {', '.join(named)}"
+
+
 def _data_dependent_lines(results: Sequence[Result]) -> Iterator[str]:
     named = [result.short_name for result in results if result.profile.data_dependent]
     if named:
@@ -86,7 +95,7 @@ def _ignored_lines(results: Sequence[Result]) -> Iterator[str]:
 
 def _keeping_command(results: Sequence[Result]) -> str:
     """Return the command that updates what improved, and nothing that fails."""
-    if not any(result.judgement.failing for result in results):
+    if not any(result.judgement.fails for result in results):
         return "pytest --update-budgets"
     improved = [r for r in results if r.judgement.verdict is Verdict.IMPROVED]
     targets = dict.fromkeys(shlex.quote(result.update.target) for result in improved)

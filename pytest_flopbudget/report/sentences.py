@@ -29,7 +29,14 @@ ACCEPTING = {  # what the command that accepts a value does, by the verdict on i
 
 
 def sentence(result: Result) -> str:
-    """Return what is wrong with a budget, the gravest first."""
+    """Return what is wrong with a budget, the gravest first, and before it a changed state."""
+    change = result.judgement.state_change
+    if not result.judgement.failing:
+        return f"state: {change}; `{result.profile.model}` exceeds no budget"
+    return f"{f'state: {change}; ' if change else ''}{_gravest_sentence(result)}"
+
+
+def _gravest_sentence(result: Result) -> str:
     gravest = result.judgement.failing[0]
     metric, subject = METRICS[gravest.metric], f"`{result.profile.model}`"
     if gravest.verdict is Verdict.UNCOUNTED:
@@ -106,6 +113,10 @@ def hint(result: Result) -> Iterator[str]:
     A command is indented.
     """
     failing = result.judgement.failing
+    if not failing:
+        yield ACCEPTING[Verdict.EXCEEDED]
+        yield f"  {result.update.command()}"
+        return
     gravest = failing[0]
     ceilings = [METRICS[v.metric].ceiling for v in failing if _over_ceiling(result, v)]
     if gravest.verdict is Verdict.UNCOUNTED:

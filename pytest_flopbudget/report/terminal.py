@@ -63,7 +63,7 @@ def table_lines(settings: RunSettings, results: Sequence[Result], width: int) ->
     """Yield per-layer tables: all in full if that was asked for, those of failures to a width."""
     every = settings.table == "all"
     for result in results:
-        if every or (settings.table == "failed" and result.judgement.failing):
+        if every or (settings.table == "failed" and result.judgement.fails):
             table = layer_table(result.profile, settings.depth, width=None if every else width)
             folds = settings.github and len(table) > LONG_TABLE
             yield ""
@@ -74,7 +74,7 @@ def improvement_lines(results: Sequence[Result]) -> Iterator[str]:
     """Yield the layers that account for an improvement, of the tests that did not fail."""
     for result in results:
         improved = {v.metric for v in result.judgement.metrics if v.verdict is Verdict.IMPROVED}
-        if improved and not result.judgement.failing:
+        if improved and not result.judgement.fails:
             yield ""
             yield f"{result.title}{dependence(result.profile)}"
             for section in attribution_sections(result, improved):

@@ -12,6 +12,7 @@ from pytest_flopbudget.baseline.update import UpdateKind
 from pytest_flopbudget.metrics import METRICS, change_text, exact_metrics
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.report.sentences import dependence
+from pytest_flopbudget.verdict.limits import state_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,8 +64,18 @@ def _counted_changes(counts: Counter[UpdateKind]) -> str:
 def _named_changes(changes: Iterable[BaselineChange]) -> Iterator[str]:
     for change in changes:
         if change.kind is not UpdateKind.UNCHANGED:
-            growth = f": {_growth(change)}" if change.kind is UpdateKind.RAISED else ""
-            yield f"  {change.kind.value} {change.file}{growth}{dependence(change.new)}"
+            details = "; ".join(_details(change))
+            named = f"  {change.kind.value} {change.file}"
+            yield f"{named}{f': {details}' if details else ''}{dependence(change.new)}"
+
+
+def _details(change: BaselineChange) -> Iterator[str]:
+    """Yield what a reviewer must see of a change: another state, and what was raised."""
+    state = "" if change.old is None else state_change(change.old.state, change.new.state)
+    if state:
+        yield f"state: {state}"
+    if change.kind is UpdateKind.RAISED:
+        yield _growth(change)
 
 
 def _growth(change: BaselineChange) -> str:

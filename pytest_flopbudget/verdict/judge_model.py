@@ -12,6 +12,7 @@ from pytest_flopbudget.verdict.limits import (
     NotComparable,
     check_same,
     comparable_value,
+    state_change,
     unaccepted_operators,
     upper_limit,
 )
@@ -48,7 +49,12 @@ def judge(
             layers = judge_named(profile, baseline, budget_settings, named)
         elif budget_settings.each_layer:
             layers = judge_each(profile, baseline, budget_settings)
-    return Judgement(metrics=tuple(metrics), layers=tuple(layers), fail_on=budget_settings.fail_on)
+    return Judgement(
+        metrics=tuple(metrics),
+        layers=tuple(layers),
+        fail_on=budget_settings.fail_on,
+        state_change="" if baseline is None else state_change(baseline.state, profile.state),
+    )
 
 
 def judge_ceilings(profile: ModelProfile, budget_settings: BudgetSettings) -> Judgement:

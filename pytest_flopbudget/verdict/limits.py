@@ -40,6 +40,13 @@ def check_same(profile: ModelProfile, baseline: Baseline) -> None:
         )
 
 
+def state_change(before: tuple[str, ...], now: tuple[str, ...]) -> str:
+    """Return how the state of a model changed, nothing if it did not, or was not stored."""
+    if not before or before == now:
+        return ""
+    return " -> ".join(", ".join(state) or "none" for state in (before, now))
+
+
 def unaccepted_operators(profile: ModelProfile, budget_settings: BudgetSettings) -> list[Uncounted]:
     """Return the uncounted operators that the team has not agreed to ignore."""
     return [u for u in profile.uncounted if u.operator not in budget_settings.ignore_ops]

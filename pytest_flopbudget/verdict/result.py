@@ -60,7 +60,9 @@ class Result:
         return ignored_operators(self.profile, self.budget_settings)
 
     def line_in(self, baseline: Baseline) -> int | None:
-        """Return the line of a baseline file that the gravest failing verdict refers to."""
+        """Return the line of a baseline file that the gravest failure refers to."""
+        if not self.judgement.failing:
+            return baseline.line("state")
         verdict = self.judgement.failing[0]
         metric = METRICS[verdict.metric]
         if verdict.path is not None:

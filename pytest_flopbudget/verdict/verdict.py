@@ -54,6 +54,17 @@ class Judgement:
     metrics: tuple[MetricVerdict, ...]
     layers: tuple[MetricVerdict, ...] = ()
     fail_on: tuple[str, ...] = ()
+    state_change: str = ""  # `float32 -> bfloat16`, where the baseline has another state
+
+    @property
+    def fails(self) -> bool:
+        """Whether the test fails: by a verdict, or by a change of the state, if that is asked."""
+        return bool(self.failing) or self.state_fails
+
+    @property
+    def state_fails(self) -> bool:
+        """Whether the settings make a failure of a change of the state."""
+        return bool(self.state_change) and "state" in self.fail_on
 
     @cached_property
     def verdict(self) -> Verdict:

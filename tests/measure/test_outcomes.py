@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import namedtuple
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -19,6 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from pytest_flopbudget import profile_model
+from pytest_flopbudget.measure.layers import Layers
+from pytest_flopbudget.measure.params import state_of
 from tests.measure.counting.corpus.case import feed_forward, linear, mha, sdpa
 from tests.measure.helpers import Fn, Product, both_ways, x
 
@@ -153,6 +156,19 @@ class TestDistributed:
             return (distribute_tensor(rows, mesh, [Replicate()]) @ weight).to_local()
 
         assert counted(using(forward), x(4, 8)).flops == ONCE
+
+    def test_shards_are_in_the_state(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+        from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+        mesh = init_device_mesh("cpu", (1,))
+        for placement, state in ((Replicate(), ()), (Shard(0), ("sharded over 8 ranks",))):
+            model = nn.Linear(8, 8, bias=False)
+            model.weight = nn.Parameter(distribute_tensor(model.weight.data, mesh, [placement]))
+            held = Mock(layers=Layers(model), module=model, tensors=[], is_compiled=False)
+            with monkeypatch.context() as patch:
+                patch.setattr(DeviceMesh, "size", lambda *_, **__: 8)
+                assert state_of(held) == ("float32", *state)
 
 
 # Parametrized: what makes a weight out of others is part of the call.

@@ -211,3 +211,44 @@ def test_packed_parameters_count(
     profile = profile_model(build(), x(*inputs))
     assert (profile.params, profile[path].params) == (params, params)
     assert profile.trainable_params == 0
+
+
+def state(model: nn.Module, *inputs: Tensor) -> tuple[str, ...]:
+    return profile_model(model, inputs).state
+
+
+def test_the_state_is_the_dtypes_of_parameters_and_buffers() -> None:
+    assert state(nn.Linear(2, 2), x(1, 2)) == ("float32",)
+    assert state(nn.Linear(2, 2).double(), x(1, 2).double()) == ("float64",)
+    assert state(nn.ReLU(), x(1)) == ()
+    mixed = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))  # has `num_batches_tracked`
+    mixed[1].running_mean = mixed[1].running_mean.to(torch.bfloat16)
+    assert state(mixed, x(3, 2)) == ("bfloat16", "float32")
+    complex_buffer = nn.Identity()
+    complex_buffer.register_buffer("freqs", torch.zeros(2, dtype=torch.complex64))
+    assert state(complex_buffer, x(1)) == ("complex64",)
+    whole = nn.Embedding(2, 2)
+    whole.weight = nn.Parameter(torch.zeros(2, 2, dtype=torch.int8), requires_grad=False)
+    assert state(whole, torch.zeros(1, dtype=torch.long)) == ("int8",)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_packed_weights_are_in_the_state() -> None:
+    if not torch.backends.quantized.supported_engines:
+        pytest.skip("this build of torch has no quantised engine")
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(2, 2)), {nn.Linear})
+    assert state(model, x(1, 2)) == ("float32", "qint8")
+
+
+def test_autocast_around_the_call_is_in_the_state() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert state(nn.Linear(2, 2), x(1, 2)) == ("float32", "autocast bfloat16")
+    assert state(nn.Linear(2, 2), x(1, 2)) == ("float32",)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler's own import
+def test_compiled_in_any_part_is_in_the_state() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    model[0].compile()
+    assert state(model, x(1, 2)) == ("float32", "compiled")
+    assert state(torch.compile(nn.Linear(2, 2)), x(1, 2)) == ("float32", "compiled")

@@ -56,7 +56,7 @@ def test_the_table_of_a_timed_model() -> None:
         " 1,100.00  0.1000   1,000  (model)  Net             1  100.0 %      0.1  1x3x8x8"
         "         1x10",
         "Net: 6 layers, 1,000 params, 1,000 trainable, 0.1000 GFLOPs, 1,100.00 ms",
-        "timed on cpu, Intel Xeon 6960P, 2 cores, 1 thread, float32, torch 2.13",
+        "timed on cpu, Intel Xeon 6960P, 2 cores, 1 thread, torch 2.13",
     ]
 
 
@@ -105,7 +105,7 @@ def test_memory_has_a_column_where_it_was_measured() -> None:
     assert cells == ["1.00", "0.02", "-", "0.00", "1.23", "1.30"]
     assert table[-2:] == [
         "Net: 6 layers, 1,000 params, 1,000 trainable, 0.1000 GFLOPs, 1.30 MB",
-        "measured on cpu, Intel Xeon 6960P, 2 cores, 1 thread, float32, torch 2.13",
+        "measured on cpu, Intel Xeon 6960P, 2 cores, 1 thread, torch 2.13",
     ]
 
 

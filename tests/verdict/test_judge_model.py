@@ -720,4 +720,4 @@ def both(judgement: Judgement) -> Iterator[Any]:
 
 
 def test_the_environment_of_an_entry_is_the_whole_key() -> None:
-    assert ENVIRONMENT.key == "cpu, Intel Xeon 6960P, 2 cores, 1 thread, float32"
+    assert ENVIRONMENT.key == "cpu, Intel Xeon 6960P, 2 cores, 1 thread"

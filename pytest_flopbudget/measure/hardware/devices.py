@@ -40,12 +40,6 @@ def device_of(tensors: Iterable[torch.Tensor]) -> torch.device:
     return next((tensor.device for tensor in tensors), CPU)
 
 
-def dtype_of(tensors: Iterable[torch.Tensor]) -> torch.dtype:
-    """Return the dtype of the first floating-point tensor, or the default dtype."""
-    floating = (tensor.dtype for tensor in tensors if tensor.is_floating_point())
-    return next(floating, torch.get_default_dtype())
-
-
 def requested(name: str | None, tensors: Iterable[torch.Tensor]) -> torch.device:
     """Return the device that a setting names: `auto` is the accelerator, if the machine has one."""
     if name is None:

@@ -18,17 +18,13 @@ from pytest_flopbudget.real_files import read_text
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def environment_of(
-    device: torch.device, dtype: torch.dtype, *, threads: int, compiled: bool
-) -> Environment:
+def environment_of(device: torch.device, *, threads: int) -> Environment:
     """Return the environment in which a model is run."""
     return Environment(
         device=device.type,
         hardware=cpu_model() if device.type in ("cpu", "meta") else accelerator_model(device),
         cores=usable_cores(),
         threads=threads,
-        dtype=str(dtype).removeprefix("torch."),
-        compiled=compiled,
         torch=".".join(torch.__version__.split(".")[:2]),
     )
 

@@ -42,16 +42,19 @@ class Annotation(NamedTuple):
 
 
 def annotation_lines(run: Run, *, failures: bool = True) -> Iterator[str]:
-    """Yield the workflow commands that annotate what failed, the worst first, and what was raised.
+    """Yield the commands that annotate what failed, the worst first, states and what was raised.
 
     `failures` is `False` where another plugin annotates failing tests already.
     """
     if failures:
-        failing = [result for result in run.results if result.judgement.failing]
+        failing = [result for result in run.results if result.judgement.fails]
         errors = [Annotation("flop budgets", error, None, None) for error in run.errors]
         errors += [_error(one, run) for one in run.unjudged]
         errors += [_failure(result, run) for result in worst_first(failing)]
         yield from _commands("error", errors, "more budgets failed")
+    changed = [result for result in run.results if result.judgement.state_change]
+    states = [_state(result, run) for result in changed if not result.judgement.fails]
+    yield from _commands("warning", states, "more models changed their state")
     if run.base is not None:
         yield from _commands("warning", _increases(run.base, run), "more budgets are raised")
 
@@ -76,6 +79,11 @@ def _failure(result: Result, run: Run) -> Annotation:
         if (baseline := read(file, result.file)) is not None:
             return Annotation(title, message, file, result.line_in(baseline))
     return Annotation(title, message, file, None)
+
+
+def _state(result: Result, run: Run) -> Annotation:
+    title = f"flop budget {result.judgement.verdict.text}: {result.short_name}"
+    return Annotation(title, f"state: {result.judgement.state_change}", *_place(result.test, run))
 
 
 def _error(one: Unjudged, run: Run) -> Annotation:

@@ -63,7 +63,7 @@ def _error(one: Unjudged) -> dict[str, str]:
 
 def _budget(result: Result, texts: NumberedTexts) -> dict[str, Any]:
     judgement = result.judgement
-    failed = bool(judgement.failing)
+    failed = judgement.fails
     return {
         "title": result.short_name or result.title,
         "test": result.test,
@@ -124,6 +124,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     if profile.counted_on:
         yield "counted on", f"{profile.counted_on} tensors"
     yield from _phases(profile)
+    if profile.state:
+        yield "state", result.judgement.state_change or ", ".join(profile.state)
     if profile.data_dependent:
         yield "data dependent", DATA_DEPENDENT
     if profile.environment:

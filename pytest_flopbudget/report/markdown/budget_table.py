@@ -40,7 +40,7 @@ def budget_table(results: Sequence[Result], room: int) -> str:
 def _row(result: Result, metrics: Sequence[Metric]) -> tuple[str, ...]:
     verdicts = {verdict.metric: verdict for verdict in result.judgement.metrics}
     text = result.judgement.verdict.text
-    verdict = f"❌ **{text}**" if result.judgement.failing else text
+    verdict = f"❌ **{text}**" if result.judgement.fails else text
     cells = (_cell(verdicts.get(metric.key), result) for metric in metrics)
     return (verdict, code(result.title), *cells)
 

@@ -27,7 +27,7 @@ def sections(settings: RunSettings, results: Sequence[Result], room: int) -> Ite
 
     Layers that account for a change come before any per-layer table.
     """
-    found = [result for result in results if result.judgement.failing or changed(result)]
+    found = [result for result in results if result.judgement.fails or changed(result)]
     room -= AROUND
     drawn: list[str] = []
     for result in found:
@@ -51,7 +51,7 @@ def size(text: str) -> int:
 
 
 def _section(settings: RunSettings, result: Result) -> str:
-    if result.judgement.failing:
+    if result.judgement.fails:
         lines, todo = explanation(result), list(hint(result))
     else:
         lines = [

@@ -11,7 +11,6 @@ from pytest_flopbudget.measure.counting.backends.fake import FakeBackend
 from pytest_flopbudget.measure.hardware.devices import (
     NotMeasuredError,
     device_of,
-    dtype_of,
     is_present,
     requested,
     usable_device,
@@ -66,12 +65,6 @@ def test_whether_a_device_is_there(device: str, *, there: bool) -> None:
 def test_where_a_model_is() -> None:
     assert device_of([]) == CPU
     assert device_of([x(1, device="meta"), x(1)]) == META
-
-
-def test_the_dtype_of_a_model() -> None:
-    ids = torch.zeros(1, dtype=torch.long)
-    assert dtype_of([ids, x(1, dtype=torch.bfloat16), x(1)]) == torch.bfloat16
-    assert dtype_of([ids]) == torch.get_default_dtype()
 
 
 def test_a_device_that_can_be_used() -> None:

@@ -49,7 +49,7 @@ def test_a_failure_says_how_much_and_where_it_is_stored(with_memory: Project) ->
     assert [line.split() for line in said if line.startswith("  memory")] == [
         ["memory", "(MB)", "0.00800", "0.00420", "0.00400", "+100.0", "%", "exceeded"]
     ]
-    assert f"  baseline: budgets/{FILE}:15" in said
+    assert f"  baseline: budgets/{FILE}:16" in said
     assert with_memory.budgets()[FILE].splitlines()[14] == "    memory_mb: 0.004"
 
 

@@ -59,7 +59,7 @@ def test_the_report_has_exact_values_and_lines(branch: Project) -> None:
         "in_layer": False,
         "before": 100,
         "after": 110,
-        "line": 9,
+        "line": 10,
     }
     assert (found["raises"][1]["before"], found["raises"][1]["after"]) == (2e-7, 2.2e-7)
 

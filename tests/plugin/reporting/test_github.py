@@ -60,7 +60,7 @@ def test_a_failure_stands_on_the_line_of_the_budget(runner: Project) -> None:
     grown(runner)
     (said,) = commands(runner.judge())
     assert said == (
-        "::error file=budgets/test_sized/test_sized.yaml,line=9,"
+        "::error file=budgets/test_sized/test_sized.yaml,line=10,"
         "title=flop budget exceeded%3A test_sized::"
         "`Linear` exceeds its budget: params +10.0 %25, GFLOPs +10.0 %25, "
         "mostly `(model)` (Linear)%0A"
@@ -130,7 +130,7 @@ def test_a_raised_budget_is_a_warning_on_its_line(runner: Project) -> None:
     result = runner.judge("--flop-budget-base=HEAD")
     assert result.ret == pytest.ExitCode.OK
     assert commands(result) == [
-        "::warning file=budgets/test_sized/test_sized.yaml,line=9,"
+        "::warning file=budgets/test_sized/test_sized.yaml,line=10,"
         "title=flop budget%3A 2 changes against HEAD::"
         "raises test_sized +10 params (+10.0 %25)%0A"
         "raises test_sized +0.000000020 GFLOPs (+10.0 %25)"

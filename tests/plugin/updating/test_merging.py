@@ -132,7 +132,7 @@ def test_a_conflict_is_refused_with_the_command_that_resolves_it(
     result = getattr(project, run)()
     result.assert_outcomes(failed=1)
     said = failure_of(result, "test_net")
-    assert sentence(said) == f"{FILE}:9: expected YAML, found the mark of a merge conflict"
+    assert sentence(said) == f"{FILE}:10: expected YAML, found the mark of a merge conflict"
     assert project.budgets() == before
     take, update = said[-1].partition(": take one side and measure it again: ")[2].split(" && ")
     conflicted.git(*shlex.split(take)[1:])
@@ -157,7 +157,7 @@ def test_a_total_of_one_side_is_refused(
     result = getattr(project, run)()
     result.assert_outcomes(failed=1)
     assert sentence(failure_of(result, "test_net")) == (
-        f"{FILE}:9: at `total.params`: expected the sum of `own`, 71, found {params}, "
+        f"{FILE}:10: at `total.params`: expected the sum of `own`, 71, found {params}, "
         "as after a merge that took both sides"
     )
     assert (project.root / FILE).read_text(encoding="utf-8") == text

@@ -31,12 +31,11 @@ class Place:
 
     @property
     def key(self) -> str:
-        return f"cpu, {self.name}, 4 cores, 1 thread, float32"
+        return f"cpu, {self.name}, 4 cores, 1 thread"
 
     def run(self, *args: str) -> pytest.RunResult:
         environment = Environment(
-            device="cpu", hardware=self.name, cores=4, threads=1, dtype="float32",
-            compiled=False, torch=self.torch,
+            device="cpu", hardware=self.name, cores=4, threads=1, torch=self.torch,
         )  # fmt: skip
         self.project.machine.mark_ms = self.ms / 2  # a call is two marks
         with pytest.MonkeyPatch.context() as patch:

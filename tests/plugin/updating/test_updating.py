@@ -21,6 +21,7 @@ model: Net
 inputs: ['float32[1, 8]']
 mode: inference
 engine: dispatch
+state: [float32]
 total: {params: 160, gflops: 0.00000032}
 own:   # layers that cost nothing are left out
   first: {type: Linear, params: 64, gflops: 0.000000128}
