@@ -104,7 +104,7 @@ def test_a_failure_says_when_it_was_measured_and_where(timed: Project) -> None:
     row = next(line for line in said if line.startswith("  latency (ms)"))
     assert row.endswith("exceeded")
     assert f"  baseline: budgets/{FILE}:17" in said
-    assert timed.budgets()[FILE].splitlines()[15] == "    total_ms: 0.000001"
+    assert timed.budgets()[FILE].splitlines()[16] == "    total_ms: 0.000001"
 
 
 @pytest.mark.parametrize(("ceiling", "name"), [("100000", "passed"), ("0.000001", "failed")])

@@ -50,7 +50,7 @@ def test_a_failure_says_how_much_and_where_it_is_stored(with_memory: Project) ->
         ["memory", "(MB)", "0.00800", "0.00420", "0.00400", "+100.0", "%", "exceeded"]
     ]
     assert f"  baseline: budgets/{FILE}:16" in said
-    assert with_memory.budgets()[FILE].splitlines()[14] == "    memory_mb: 0.004"
+    assert with_memory.budgets()[FILE].splitlines()[15] == "    memory_mb: 0.004"
 
 
 def test_accepting_it_is_one_line_of_the_file(with_memory: Project) -> None:
