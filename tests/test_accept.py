@@ -170,6 +170,11 @@ def linked(folders: Folders) -> None:
     file.symlink_to(file.rename(folders.root / "elsewhere.yaml"))
 
 
+def linked_manifest(folders: Folders) -> None:
+    file = folders.root / "out" / "proposal.json"
+    file.symlink_to(file.rename(folders.root / "elsewhere.json"))
+
+
 def linked_folder(folders: Folders) -> None:
     folder = folders.root / "out/tests"
     folder.symlink_to(folder.rename(folders.root / "elsewhere"), target_is_directory=True)
@@ -216,6 +221,7 @@ REFUSED: dict[str, tuple[Callable[[Folders], object], str]] = {
     "a line": (renamed("a\n::error::b.yaml"), NAMES),
     "another type": (renamed("b.py"), NAMES),
     "a link": (linked, "found a symbolic link"),
+    "a link as manifest": (linked_manifest, "found a symbolic link"),
     "a link as folder": (linked_folder, "found a symbolic link"),
     "a link out": (out_of_the_folder, "found a symbolic link out of it"),
 }

@@ -16,6 +16,7 @@ from pytest_flopbudget import serialization
 from pytest_flopbudget.baseline import store
 from pytest_flopbudget.baseline.reader import text_in
 from pytest_flopbudget.errors import BaselineError
+from pytest_flopbudget.real_files import is_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,6 +70,8 @@ def read_manifest(folder: Path, shown: str) -> dict[str, Origin]:
     Raises:
         BaselineError: there is no manifest, or it is not valid.
     """
+    if is_link(folder / NAME):
+        raise BaselineError(f"{shown}/{NAME}: expected a file, found a symbolic link")
     text = text_in(folder / NAME, f"{shown}/{NAME}")
     if text is None:
         expected = f"expected a folder that `--flop-budget-propose` wrote, found no `{NAME}`"
