@@ -47,8 +47,12 @@ def _planned_changes(
     """Return what becomes of each baseline, and why others are left as they are."""
     changes: list[BaselineChange] = []
     errors: list[BaselineError] = []
+    owners: dict[str, str] = {}  # by what a file system takes for one name
     for path, proposed in sorted(proposals.items()):
         file = (into / path).as_posix()
+        if (owner := owners.setdefault(path.casefold(), path)) != path:
+            errors.append(BaselineError(f"{file}: `{owner}` is the same name but for the case"))
+            continue
         try:
             old = read(into / path, file)
             new = merged(old, proposed)

@@ -133,6 +133,13 @@ def test_machines_that_disagree_are_both_named(folders: Folders) -> None:
     )
 
 
+def test_names_that_differ_in_case_alone_are_both_named(folders: Folders) -> None:
+    folders.proposes(GROWN, path="a.yaml", folder="a")
+    folders.proposes(GROWN, path="A.yaml", folder="b")
+    said = "refused budgets/a.yaml: `A.yaml` is the same name but for the case"
+    assert run("a", "b") == (1, [said, NOTHING])
+
+
 def test_an_invalid_baseline_is_not_replaced(folders: Folders) -> None:
     folders.proposes(GROWN)
     (folders.root / "budgets" / FILE).parent.mkdir(parents=True)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 
+from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.report.github.workflow_commands import command, group
 from tests.strategies import texts
 
@@ -42,3 +43,9 @@ def test_a_command_is_one_line_and_its_own(message: str, title: str) -> None:
 
 def test_a_group() -> None:
     assert list(group("a\nb", ["c"])) == ["::group::a b", "c", "::endgroup::"]
+
+
+def test_a_line_does_not_end_the_group_that_it_is_in() -> None:
+    lines = list(group("a\n::endgroup::", ["::endgroup::", "a"]))
+    assert lines == ["::group::a ::endgroup::", r"\x3a:endgroup::", "a", "::endgroup::"]
+    assert list(map(visible, lines)) == lines
