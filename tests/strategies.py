@@ -46,6 +46,7 @@ ENVIRONMENT = Environment(
     cores=2,
     threads=1,
     torch="2.13",
+    python="3.13",
 )
 NET: dict[str, Costs] = {
     "": ("Net", 0, 0),
@@ -166,6 +167,7 @@ def entry(
     latency_ms: float | None = 100.0,
     *,
     torch: str = "2.13",
+    python: str | None = "3.13",
     flops: int | None = 100_000_000,
     layers: Mapping[str, float] | None = None,
     **figures: float,
@@ -173,7 +175,11 @@ def entry(
     """Build what was measured in one environment for `NET`."""
     known = {} if latency_ms is None else {"latency_ms": latency_ms}
     return EnvironmentEntry(
-        torch=torch, flops=flops, figures={**known, **figures}, layers=dict(layers or {})
+        torch=torch,
+        python=python,
+        flops=flops,
+        figures={**known, **figures},
+        layers=dict(layers or {}),
     )
 
 
@@ -335,6 +341,7 @@ def entries(draw: st.DrawFn) -> EnvironmentEntry:
     figures = dict(zip(fields, measured, strict=False))
     return EnvironmentEntry(
         torch=draw(texts()),
+        python=draw(st.none() | texts()),
         flops=draw(st.none() | counts()),
         figures=figures if memory is None else {**figures, "memory_bytes": memory},
         layers=draw(st.dictionaries(paths(), times(), max_size=3)) if measured else {},
@@ -355,6 +362,7 @@ def environments() -> SearchStrategy[Environment]:
         cores=st.integers(1, 256),
         threads=st.integers(1, 256),
         torch=texts(),
+        python=texts(),
     )
 
 

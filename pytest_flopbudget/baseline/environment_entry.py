@@ -55,9 +55,11 @@ def _merged(
 ) -> EnvironmentEntry:
     """Replace the metrics that have moved, since mere noise must not make a diff.
 
-    What was measured with another torch, or for another count, cannot stand beside the new one.
+    What was measured with another torch or Python, or for another count, cannot stand beside the
+    new one. An entry that does not say with which Python takes this one.
     """
-    if (before.torch, before.flops) != (now.torch, now.flops):
+    before = replace(before, python=before.python or now.python)
+    if (before.torch, before.python, before.flops) != (now.torch, now.python, now.flops):
         return now
     for metric in measured:
         tolerance = budget_settings.tolerance[metric.key]
@@ -90,6 +92,7 @@ def _entry(
     values = {figure: figure.of(profile) for figure in figures_of(measured)}
     return EnvironmentEntry(
         torch=environment.torch,
+        python=environment.python,
         flops=baseline.total.get(GFLOPS.field, profile.flops),
         figures={f.field: _rounded(f, value) for f, value in values.items() if value is not None},
         layers=_layer_times(profile) if LATENCY in measured else {},

@@ -123,11 +123,12 @@ def _environments(node: Node) -> dict[str, EnvironmentEntry]:
 def _entry(node: Node) -> EnvironmentEntry:
     noisy = {figure.yaml_key: figure for figure in figures_of(noisy_metrics())}
     required = ["torch", LATENCY.yaml_key] if _is_timed(node, noisy) else ["torch"]
-    optional = [GFLOPS.yaml_key, *(key for key in noisy if key not in required), "layers"]
+    optional = ["python", GFLOPS.yaml_key, *(key for key in noisy if key not in required), "layers"]
     keys = node.mapping(required, optional)
     layers = keys["layers"].entries() if "layers" in keys else {}
     return EnvironmentEntry(
         torch=keys["torch"].text(),
+        python=keys["python"].text() if "python" in keys else None,
         flops=keys[GFLOPS.yaml_key].number(GFLOPS.scale) if GFLOPS.yaml_key in keys else None,
         figures={f.field: _noisy_value(f, keys[key]) for key, f in noisy.items() if key in keys},
         layers={path: _milliseconds(layer) for path, layer in layers.items()},
@@ -138,7 +139,7 @@ def _is_timed(node: Node, noisy: Mapping[str, Figure]) -> bool:
     """Return whether an entry must have a latency: all do but those of other metrics only."""
     others = {key for key, figure in noisy.items() if not figure.timed}
     written = node.entries().keys()
-    return not written & others or not written <= {"torch", GFLOPS.yaml_key, *others}
+    return not written & others or not written <= {"torch", "python", GFLOPS.yaml_key, *others}
 
 
 def _noisy_value(figure: Figure, node: Node) -> int | float:

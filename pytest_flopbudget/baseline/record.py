@@ -28,6 +28,7 @@ class EnvironmentEntry:
     """What was measured in one environment: any of the noisy metrics."""
 
     torch: str  # major.minor
+    python: str | None  # major.minor; files of older versions lack it
     flops: int | None  # of the model that was run
     figures: dict[str, int | float]  # by the field of a profile
     layers: dict[str, float] = field(default_factory=dict)  # path: milliseconds, its total

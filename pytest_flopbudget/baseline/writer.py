@@ -64,6 +64,8 @@ def _costs(costs: Mapping[str, int]) -> Iterator[str]:
 
 def _entry(entry: EnvironmentEntry) -> Iterator[str]:
     yield f"    torch: {text_scalar(entry.torch)}"
+    if entry.python is not None:
+        yield f"    python: {text_scalar(entry.python)}"
     if entry.flops is not None:
         yield f"    {GFLOPS.yaml_key}: {number_text(GFLOPS, entry.flops)}"
     yield from (f"    {line}" for line in _figures(entry.figures, noisy_metrics()))

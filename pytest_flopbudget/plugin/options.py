@@ -89,7 +89,7 @@ OPTIONS = (
     Option(
         "fail_on",
         "LIST",
-        "also fail on any of improved, stale, not_compared, inconclusive, skipped, state",
+        "also fail on any of improved, stale, not_compared, inconclusive, skipped, state, upgrade",
         is_list=True,
     ),
     Option(

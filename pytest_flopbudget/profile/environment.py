@@ -14,10 +14,11 @@ class Environment:
     cores: int  # that the process may use
     threads: int  # intra-op
     torch: str  # major.minor
+    python: str  # major.minor
 
     @property
     def key(self) -> str:
-        """The name of the environment in baseline files; the torch version is not in it."""
+        """The name of the environment in baseline files; no version is in it."""
         parts = [
             self.device,
             self.hardware,

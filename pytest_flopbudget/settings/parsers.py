@@ -20,7 +20,15 @@ ENGINES = ("dispatch", "thop", "yolov5")
 MODES = ("inference", "training")
 GITHUB = ("auto", "on", "off")
 TABLES = ("failed", "all", "none")
-FAIL_ON = ("improved", "stale", "not_compared", "inconclusive", "skipped", "state")
+FAIL_ON = (
+    "improved",
+    "stale",
+    "not_compared",
+    "inconclusive",
+    "skipped",
+    "state",
+    "upgrade",
+)
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "npu", "privateuseone")
 
 MAX_SECONDS = 10**6

@@ -16,7 +16,13 @@ from pytest_flopbudget.verdict.limits import (
     unaccepted_operators,
     upper_limit,
 )
-from pytest_flopbudget.verdict.verdict import Judgement, MetricVerdict, Verdict, verdict_of
+from pytest_flopbudget.verdict.verdict import (
+    UPGRADE,
+    Judgement,
+    MetricVerdict,
+    Verdict,
+    verdict_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
     from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.profile.model_profile import ModelProfile
     from pytest_flopbudget.settings.budget import BudgetSettings
+
+ABOVE = "above the budget of before"
 
 
 def judge(
@@ -84,15 +92,32 @@ def _judge_total(
         budget = upper_limit(metric, stored, budget_settings)
         return _compare(metric, profile, measured, stored, budget, budget_settings)
     ceiling = budget_settings.ceilings.get(metric.key)
-    if ceiling is None:
+    grew = _grew_by_upgrade(metric, profile, measured, stored, budget_settings)
+    if ceiling is None or (grew and measured <= ceiling and UPGRADE in budget_settings.fail_on):
         is_unbudgeted = metric.exact or baseline is None
         verdict = Verdict.UNBUDGETED if is_unbudgeted else Verdict.NOT_COMPARED
-        return _verdict(metric, profile, verdict, reason=stored.reason, remedy=stored.remedy)
+        reason = stored.reason + (f", and {ABOVE}" if grew else "")
+        return _verdict(
+            metric, profile, verdict, reason=reason, remedy=stored.remedy, grew_by_upgrade=grew
+        )
     judged = _compare(metric, profile, measured, None, ceiling, budget_settings)
     if baseline is None and judged.verdict is not Verdict.EXCEEDED:
         # A ceiling without a baseline is no agreement on what the model costs.
         return replace(judged, verdict=Verdict.UNBUDGETED, reason=stored.reason)
     return judged
+
+
+def _grew_by_upgrade(
+    metric: Metric,
+    profile: ModelProfile,
+    measured: Fraction,
+    stored: NotComparable,
+    budget_settings: BudgetSettings,
+) -> bool:
+    """Return whether a value is above its budget and another version alone forbids to say so."""
+    if stored.upgraded is None or metric.unreliable_reason(profile):
+        return False
+    return measured > upper_limit(metric, stored.upgraded, budget_settings)
 
 
 def _judge_ceiling(

@@ -12,7 +12,7 @@ from pytest_flopbudget.metrics import GFLOPS, LATENCY
 from pytest_flopbudget.verdict.verdict import UPDATE
 
 if TYPE_CHECKING:
-    from pytest_flopbudget.baseline.record import Baseline
+    from pytest_flopbudget.baseline.record import Baseline, EnvironmentEntry
     from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.profile.environment import Environment
     from pytest_flopbudget.profile.model_profile import ModelProfile, Uncounted
@@ -25,6 +25,7 @@ class NotComparable:
 
     reason: str
     remedy: str = UPDATE  # the options of pytest that store a value
+    upgraded: Fraction | None = None  # what is stored, where another version alone is the reason
 
 
 def check_same(profile: ModelProfile, baseline: Baseline) -> None:
@@ -87,11 +88,22 @@ def comparable_in(
     value = entry.value_of(metric)
     if value is None:
         return NotComparable(f"no {metric.label} in the entry of this environment")
-    if entry.torch != environment.torch:
-        return NotComparable(f"measured with torch {entry.torch}, this is {environment.torch}")
-    if entry.flops is not None and entry.flops != baseline.total.get(GFLOPS.field, entry.flops):
-        return NotComparable("measured before the last accepted change")
-    return value
+    is_current = entry.flops in (None, baseline.total.get(GFLOPS.field, entry.flops))
+    if versions := _other_versions(entry, environment):
+        then, now = (" and ".join(texts) for texts in zip(*versions, strict=True))
+        upgraded = value if is_current else None
+        return NotComparable(f"measured with {then}, this is {now}", upgraded=upgraded)
+    return value if is_current else NotComparable("measured before the last accepted change")
+
+
+def _other_versions(entry: EnvironmentEntry, environment: Environment) -> list[tuple[str, str]]:
+    """Return the versions that are not those of an entry: (what it was measured with, now).
+
+    An entry of an older format does not say with which Python: that one is taken to be the same.
+    """
+    pairs = [("torch", entry.torch, environment.torch)]
+    pairs += [("Python", entry.python, environment.python)] if entry.python is not None else []
+    return [(f"{name} {then}", now) for name, then, now in pairs if then != now]
 
 
 def adding(metric: Metric) -> str:

@@ -30,6 +30,7 @@ class Verdict(Enum):
 
 
 UPDATE = "--update-budgets"
+UPGRADE = "upgrade"  # of torch or Python: what `fail_on` calls a growth that came with one
 FAILING = frozenset({Verdict.UNCOUNTED, Verdict.EXCEEDED, Verdict.UNBUDGETED})
 
 
@@ -45,6 +46,7 @@ class MetricVerdict:
     budget: Fraction | None = None
     reason: str = ""
     remedy: str = UPDATE  # the options of pytest that accept what was measured, if any do
+    grew_by_upgrade: bool = False  # above its budget, but of another minor of torch or Python
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,8 @@ class Judgement:
 
     def fails_by(self, verdict: MetricVerdict) -> bool:
         """Return whether one verdict fails the test."""
-        return verdict.verdict in FAILING or verdict.verdict.value in self.fail_on
+        fails = {verdict.verdict.value} | ({UPGRADE} if verdict.grew_by_upgrade else set())
+        return verdict.verdict in FAILING or bool(fails & set(self.fail_on))
 
 
 def verdict_of(

@@ -57,6 +57,12 @@ def test_the_good_file_is_good() -> None:
     assert record.environments["cpu, here"].layers == {"a": 40.5}
 
 
+def test_an_entry_may_name_its_python() -> None:
+    assert parse(GOOD, "b.yaml").environments["cpu, here"].python is None
+    named = broken("    torch: '2.13'\n", "    torch: '2.13'\n    python: '3.10'\n")
+    assert parse(named, "b.yaml").environments["cpu, here"].python == "3.10"
+
+
 @pytest.mark.parametrize(("text", "expected"), [("true", True), ("false", False)])
 def test_a_file_may_say_that_its_count_is_data_dependent(text: str, expected: bool) -> None:
     record = parse(broken("total:", f"data_dependent: {text}\ntotal:"), "b.yaml")
@@ -155,8 +161,8 @@ def test_a_number_is_written_as_we_write_numbers(old: str, new: str, expected: s
          "`gflops`, `forward_gflops`, `backward_gflops`, found the key `flops`; did you mean "
          "`gflops`?"),
         ("total_ms", "totl_ms", "16: at `latency.cpu, here.totl_ms`: expected one of `torch`, "
-         "`total_ms`, `gflops`, `forward_ms`, `backward_ms`, `memory_mb`, `layers`, found the key "
-         "`totl_ms`; did you mean `total_ms`?"),
+         "`total_ms`, `python`, `gflops`, `forward_ms`, `backward_ms`, `memory_mb`, `layers`, "
+         "found the key `totl_ms`; did you mean `total_ms`?"),
         ("mode: inference", "mode: eval", "6: at `mode`: expected one of `inference`, `training`, "
          "found `eval`"),
         ("engine: dispatch", "engine: THOP", "7: at `engine`: expected one of `dispatch`, `thop`, "

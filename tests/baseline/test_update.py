@@ -301,15 +301,21 @@ def test_an_entry_is_refreshed_if_it_moved_by_more_than_a_third_of_its_tolerance
         (entry(100.0), False),
         (entry(100.0, torch="2.12"), True),
         (entry(100.0, torch="2.130"), True),
+        (entry(100.0, python="3.12"), True),
         (entry(100.0, flops=99_999_999), True),
         (entry(100.0, flops=None), True),
     ],
 )
-def test_an_entry_of_another_torch_or_count_is_refreshed(
+def test_an_entry_of_another_torch_python_or_count_is_refreshed(
     stored: EnvironmentEntry, refreshed: bool
 ) -> None:
     new = update(baseline(environments={KEY: stored}), timed(latency_ms=101.0))
     assert new.environments[KEY] == (entry(101.0) if refreshed else stored)
+
+
+def test_an_entry_without_a_python_takes_this_one_and_keeps_its_figures() -> None:
+    old = baseline(environments={KEY: entry(100.0, python=None)})
+    assert update(old, timed(latency_ms=101.0)).environments[KEY] == entry(100.0)
 
 
 def test_an_entry_is_refreshed_with_its_layers() -> None:

@@ -30,6 +30,7 @@ own:   # layers that cost nothing are left out
 latency:
   cpu, Intel Xeon 6960P, 2 cores, 1 thread:
     torch: '2.13'
+    python: '3.13'
     gflops: 15.7884416
     total_ms: 812.4
     layers:   # of 1 % and more
@@ -51,7 +52,11 @@ def test_the_example_of_the_contract_is_written_exactly() -> None:
     flops = 15_788_441_600  # of YOLOv5s at 640 x 640, as the model's test counts them
     key = "cpu, Intel Xeon 6960P, 2 cores, 1 thread"
     timing = EnvironmentEntry(
-        torch="2.13", flops=flops, figures={"latency_ms": 812.4}, layers={"model.0": 31.2}
+        torch="2.13",
+        python="3.13",
+        flops=flops,
+        figures={"latency_ms": 812.4},
+        layers={"model.0": 31.2},
     )
     record = Baseline(
         test="tests/test_detector.py::test_detector",
@@ -69,7 +74,7 @@ def test_the_example_of_the_contract_is_written_exactly() -> None:
 def test_training_figures_stand_beside_the_total() -> None:
     costs = {"params": 3, "flops": 30, "forward_flops": 10, "backward_flops": 20}
     times = {"latency_ms": 3.0, "forward_latency_ms": 1.0, "backward_latency_ms": 2.0}
-    timing = EnvironmentEntry(torch="2.13", flops=30, figures=times)
+    timing = EnvironmentEntry(torch="2.13", python="3.13", flops=30, figures=times)
     own = {"fc": OwnCost(type="Linear", costs=costs)}
     record = replace(
         baseline({}, total=costs, own=own), mode="training", environments={"cpu": timing}
@@ -84,6 +89,7 @@ def test_training_figures_stand_beside_the_total() -> None:
         "latency:",
         "  cpu:",
         "    torch: '2.13'",
+        "    python: '3.13'",
         "    gflops: 0.00000003",
         "    total_ms: 3",
         "    forward_ms: 1",
@@ -102,11 +108,12 @@ def test_training_figures_stand_beside_the_total() -> None:
     ],
 )
 def test_memory_is_written_to_the_byte(count: int, written: str) -> None:
-    alone = EnvironmentEntry(torch="2.13", flops=30, figures={"memory_bytes": count})
+    alone = EnvironmentEntry(torch="2.13", python="3.13", flops=30, figures={"memory_bytes": count})
     assert lines_of(baseline({}, environments={"cpu": alone}))[9:] == [
         "latency:",
         "  cpu:",
         "    torch: '2.13'",
+        "    python: '3.13'",
         "    gflops: 0.00000003",
         f"    memory_mb: {written}",
     ]
@@ -302,8 +309,10 @@ def test_entries_are_written_in_their_order() -> None:
 
 def test_equal_records_give_equal_bytes() -> None:
     times = {"latency_ms": 3.0, "forward_latency_ms": 1.0, "backward_latency_ms": 2.0}
-    one = EnvironmentEntry(torch="2.13", flops=None, figures=times)
-    other = EnvironmentEntry(torch="2.13", flops=None, figures=dict(reversed(times.items())))
+    one = EnvironmentEntry(torch="2.13", python="3.13", flops=None, figures=times)
+    other = EnvironmentEntry(
+        torch="2.13", python="3.13", flops=None, figures=dict(reversed(times.items()))
+    )
     assert one == other
     assert text_of(baseline(environments={"cpu": one})) == text_of(
         baseline(environments={"cpu": other})

@@ -76,7 +76,7 @@ def test_memory() -> None:
         "  metric       measured  budget  baseline  change  verdict",
         "  params          1,000   1,000     1,000     0 %  within",
         "  memory (MB)  1.050001    1.05      1.00  +5.0 %  exceeded",
-        f"  baseline: {FILE}:19",
+        f"  baseline: {FILE}:20",
         "",
         *ACCEPT,
     ]
@@ -92,7 +92,7 @@ def test_latency() -> None:
         "  params           1,000   1,000     1,000       0 %  within",
         "  GFLOPs          0.1000  0.1000    0.1000       0 %  within",
         "  latency (ms)    200.00  125.00    100.00  +100.0 %  exceeded",
-        f"  baseline: {FILE}:18",
+        f"  baseline: {FILE}:19",
         "",
         "latency: 2 layers changed, by own time:",
         "  head  Linear  +90.00  90 %  65.00 -> 155.00",

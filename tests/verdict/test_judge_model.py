@@ -1,6 +1,7 @@
 """Judging: a profile, a baseline and settings to verdicts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -235,6 +236,13 @@ NOT_ENTERED = "no entry for this environment"
         (timed(), baseline(environments={"cuda, H100": entry()}), NOT_ENTERED),
         (timed(), with_entry(torch="2.12"), "measured with torch 2.12, this is 2.13"),
         (timed(), with_entry(torch="2.130"), "measured with torch 2.130, this is 2.13"),
+        (timed(), with_entry(python="3.12"), "measured with Python 3.12, this is 3.13"),
+        (timed(), with_entry(python="3.1"), "measured with Python 3.1, this is 3.13"),
+        (
+            timed(),
+            with_entry(torch="2.12", python="3.12"),
+            "measured with torch 2.12 and Python 3.12, this is 2.13 and 3.13",
+        ),
         (timed(), with_entry(flops=99_999_999), "measured before the last accepted change"),
         (
             profile(not_measured={"latency": "the weights are on meta"}),
@@ -263,7 +271,7 @@ ADD, UPDATE = "--update-budgets --flop-budget-metrics memory", "--update-budgets
         (with_memory(), with_entry(), NO_MEMORY, UPDATE),
         (
             with_memory(),
-            with_entry(memory_bytes=1, torch="2.12"),
+            with_entry(memory_bytes=10**9, torch="2.12"),
             "measured with torch 2.12, this is 2.13",
             UPDATE,
         ),
@@ -290,6 +298,61 @@ def test_an_entry_of_memory_alone_has_no_latency() -> None:
     alone = entry(None, memory_bytes=1)
     (verdict,) = judge(timed(), baseline(environments={ENVIRONMENT.key: alone}), TIMED).metrics
     assert verdict.reason == "no latency in the entry of this environment"
+
+
+def test_an_entry_that_names_no_python_is_compared() -> None:
+    known = with_entry(100.0, python=None)
+    assert word(timed(latency_ms=126.0), known, TIMED) is Verdict.EXCEEDED
+
+
+ABOVE = "measured with torch 2.12, this is 2.13, and above the budget of before"
+
+
+@pytest.mark.parametrize(
+    ("stored", "measured", "reason"),
+    [
+        ({"torch": "2.12"}, timed(latency_ms=125.0), "measured with torch 2.12, this is 2.13"),
+        ({"torch": "2.12"}, timed(latency_ms=125.01), ABOVE),
+        (
+            {"python": "3.12"},
+            timed(latency_ms=125.01),
+            "measured with Python 3.12, this is 3.13, and above the budget of before",
+        ),
+        (
+            {"torch": "2.12", "flops": 1},
+            timed(latency_ms=125.01),
+            "measured with torch 2.12, this is 2.13",
+        ),
+        (
+            {"torch": "2.12"},
+            timed(latency_ms=125.01, unreliable_reason="busy"),
+            "measured with torch 2.12, this is 2.13",
+        ),
+    ],
+)
+def test_growth_that_came_with_another_version_is_told_and_fails_only_if_asked_for(
+    stored: dict[str, Any], measured: ModelProfile, reason: str
+) -> None:
+    known = with_entry(100.0, **stored)
+    judgement = judge(measured, known, TIMED)
+    assert [(v.verdict, v.reason) for v in judgement.metrics] == [(Verdict.NOT_COMPARED, reason)]
+    assert not judgement.failing
+    asked = judge(measured, known, replace(TIMED, fail_on=("upgrade",)))
+    assert bool(asked.failing) is reason.endswith("above the budget of before")
+
+
+def test_memory_that_grew_with_another_version_fails_only_if_asked_for() -> None:
+    asked = replace(WITH_MEMORY, fail_on=("upgrade",))
+    for stored, failing in ((1_000_000, 0), (999_999, 1)):
+        known = with_entry(memory_bytes=stored, python="3.12")
+        assert len(judge(with_memory(1_050_000), known, asked).failing) == failing
+
+
+def test_a_ceiling_does_not_hide_what_came_with_another_version() -> None:
+    agreed = budget_settings("latency", ceilings={"latency": Fraction(200)}, fail_on=("upgrade",))
+    known = with_entry(100.0, torch="2.12")
+    for measured, expected in ((125.0, "within"), (125.01, "not_compared"), (200.01, "exceeded")):
+        assert words(judge(timed(latency_ms=measured), known, agreed)) == {"latency": expected}
 
 
 def test_an_entry_that_names_no_count_is_compared() -> None:

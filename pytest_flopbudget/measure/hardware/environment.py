@@ -26,6 +26,7 @@ def environment_of(device: torch.device, *, threads: int) -> Environment:
         cores=usable_cores(),
         threads=threads,
         torch=".".join(torch.__version__.split(".")[:2]),
+        python=".".join(platform.python_version_tuple()[:2]),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -173,7 +174,7 @@ def test_usable_cores_without_affinity(monkeypatch: pytest.MonkeyPatch, tmp_path
 def of(**changes: object) -> Environment:
     plain: dict[str, object] = {
         "device": "cpu", "hardware": "Intel Xeon 6960P", "cores": 2, "threads": 1,
-        "torch": "2.13",
+        "torch": "2.13", "python": "3.13",
     }  # fmt: skip
     return Environment(**{**plain, **changes})  # type: ignore[arg-type]
 
@@ -183,6 +184,7 @@ def of(**changes: object) -> Environment:
     [
         ({}, "cpu, Intel Xeon 6960P, 2 cores, 1 thread"),
         ({"cores": 1, "threads": 2}, "cpu, Intel Xeon 6960P, 1 core, 2 threads"),
+        ({"python": "3.10"}, "cpu, Intel Xeon 6960P, 2 cores, 1 thread"),
         ({"torch": "2.6"}, "cpu, Intel Xeon 6960P, 2 cores, 1 thread"),
     ],
 )
@@ -198,6 +200,7 @@ def test_this_environment() -> None:
     assert here.cores >= 1
     assert torch.__version__.startswith(here.torch)
     assert here.torch.count(".") == 1
+    assert here.python == "{}.{}".format(*sys.version_info)
 
 
 def test_an_accelerator_is_named_by_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:

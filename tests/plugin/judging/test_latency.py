@@ -4,6 +4,7 @@ Calls take as long as a fake machine says.
 """
 
 import re
+import sys
 
 import pytest
 import torch
@@ -56,8 +57,13 @@ def test_creating_a_file_adds_an_entry_of_this_environment(timed: Project) -> No
     lines = entry(timed).splitlines()
     torch_minor = ".".join(torch.__version__.split(".")[:2])
     assert re.fullmatch(r"  '?cpu, .+, \d+ cores?, 1 thread'?:", lines[0])
-    assert lines[1:3] == [f"    torch: '{torch_minor}'", "    gflops: 0.00000002"]
-    assert re.fullmatch(r"    total_ms: \d+(\.\d+)?", lines[3])
+    python_minor = "{}.{}".format(*sys.version_info)
+    assert lines[1:4] == [
+        f"    torch: '{torch_minor}'",
+        f"    python: '{python_minor}'",
+        "    gflops: 0.00000002",
+    ]
+    assert re.fullmatch(r"    total_ms: \d+(\.\d+)?", lines[4])
 
 
 TIMES = [("100000", "improved", 0), ("0.000001", "exceeded", 1)]
@@ -103,8 +109,8 @@ def test_a_failure_says_when_it_was_measured_and_where(timed: Project) -> None:
     assert sentence(said).startswith("`Linear` exceeds its budget: latency +")
     row = next(line for line in said if line.startswith("  latency (ms)"))
     assert row.endswith("exceeded")
-    assert f"  baseline: budgets/{FILE}:17" in said
-    assert timed.budgets()[FILE].splitlines()[16] == "    total_ms: 0.000001"
+    assert f"  baseline: budgets/{FILE}:18" in said
+    assert timed.budgets()[FILE].splitlines()[17] == "    total_ms: 0.000001"
 
 
 @pytest.mark.parametrize(("ceiling", "name"), [("100000", "passed"), ("0.000001", "failed")])
@@ -210,6 +216,7 @@ def test_an_update_refreshes_an_entry_of_another_torch(timed: Project) -> None:
 
 NOT_COMPARABLE = {
     "torch": (r"    torch: .*", "    torch: '1.0'", "measured with torch 1.0"),
+    "python": (r"    python: .*", "    python: '3.0'", "measured with Python 3.0"),
     "gflops": (
         r"    gflops: .*",
         "    gflops: 0.00000003",
@@ -230,7 +237,7 @@ def test_an_entry_of_something_else_is_not_compared(timed: Project, case: str) -
     assert outcome(result)[1].startswith(f"latency: 0 of 1 compared ({reason}")
 
 
-@pytest.mark.parametrize("case", ["torch", "gflops"])
+@pytest.mark.parametrize("case", ["torch", "python", "gflops"])
 def test_a_stale_entry_gets_the_command_as_well(timed: Project, case: str) -> None:
     pattern, new, _ = NOT_COMPARABLE[case]
     (old,) = re.findall(pattern, timed.budgets()[FILE])

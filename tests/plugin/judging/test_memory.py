@@ -24,9 +24,10 @@ def entry(project: Project) -> list[str]:
 
 
 def test_a_baseline_of_memory_alone(with_memory: Project) -> None:
-    head, torch, gflops, memory = entry(with_memory)
+    head, torch, python, gflops, memory = entry(with_memory)
     assert head.strip().startswith("cpu, ")
     assert re.fullmatch(r"    torch: '\d+\.\d+'", torch)
+    assert re.fullmatch(r"    python: '\d+\.\d+'", python)
     assert (gflops, memory) == ("    gflops: 0.000002", "    memory_mb: 0.004")
     assert "\ntotal: {}\nown: {}\n" in with_memory.budgets()[FILE]
 
@@ -49,8 +50,8 @@ def test_a_failure_says_how_much_and_where_it_is_stored(with_memory: Project) ->
     assert [line.split() for line in said if line.startswith("  memory")] == [
         ["memory", "(MB)", "0.00800", "0.00420", "0.00400", "+100.0", "%", "exceeded"]
     ]
-    assert f"  baseline: budgets/{FILE}:16" in said
-    assert with_memory.budgets()[FILE].splitlines()[15] == "    memory_mb: 0.004"
+    assert f"  baseline: budgets/{FILE}:17" in said
+    assert with_memory.budgets()[FILE].splitlines()[16] == "    memory_mb: 0.004"
 
 
 def test_accepting_it_is_one_line_of_the_file(with_memory: Project) -> None:
@@ -102,7 +103,7 @@ def test_without_an_entry_the_command_names_memory(project: Project) -> None:
 def test_latency_and_memory_share_an_entry(with_memory: Project) -> None:
     with_memory.update("--flop-budget-metrics=latency", "--flop-budget-time-limit=0.05")
     keys = [line.split(":")[0].strip() for line in entry(with_memory)[1:]]
-    assert keys[:4] == ["torch", "gflops", "total_ms", "memory_mb"]
+    assert keys[:5] == ["torch", "python", "gflops", "total_ms", "memory_mb"]
 
 
 def test_layers_have_theirs_in_the_table_and_in_the_report(with_memory: Project) -> None:

@@ -28,6 +28,7 @@ class Place:
     name: str
     ms: float
     torch: str = "2.13"
+    python: str = "3.13"
 
     @property
     def key(self) -> str:
@@ -35,7 +36,8 @@ class Place:
 
     def run(self, *args: str) -> pytest.RunResult:
         environment = Environment(
-            device="cpu", hardware=self.name, cores=4, threads=1, torch=self.torch,
+            device="cpu", hardware=self.name, cores=4, threads=1,
+            torch=self.torch, python=self.python,
         )  # fmt: skip
         self.project.machine.mark_ms = self.ms / 2  # a call is two marks
         with pytest.MonkeyPatch.context() as patch:
@@ -76,8 +78,9 @@ def entries(project: Project) -> dict[str, str]:
     return dict(zip(heads[::2], heads[1::2], strict=True))
 
 
-def entry(ms: str, gflops: str = "0.0000002", torch: str = "2.13") -> str:
-    return f"    torch: '{torch}'\n    gflops: {gflops}\n    total_ms: {ms}\n"
+def entry(ms: str, gflops: str = "0.0000002", torch: str = "2.13", python: str = "3.13") -> str:
+    versions = f"    torch: '{torch}'\n    python: '{python}'\n"
+    return f"{versions}    gflops: {gflops}\n    total_ms: {ms}\n"
 
 
 def verdict(result: pytest.RunResult) -> str:
@@ -173,6 +176,49 @@ def test_two_machines_propose_the_same_change_and_both_are_accepted(
     }
     for machine in (replace(laptop, ms=15.0), replace(ci, ms=45.0)):
         assert "compared" not in text_of(machine.judge())
+
+
+def test_so_has_a_new_minor_version_of_python(project: Project, laptop: Place) -> None:
+    project.sized(100)
+    laptop.update()
+    newer = replace(laptop, python="3.14")
+    reason = "latency: 0 of 1 compared (measured with Python 3.13, this is 3.14)"
+    assert reason in newer.judge().outlines
+    newer.update()
+    assert entries(project) == {laptop.key: entry("10", python="3.14")}
+
+
+def test_a_file_that_names_no_python_is_judged_and_takes_it_at_the_next_update(
+    project: Project, laptop: Place
+) -> None:
+    project.sized(100)
+    laptop.update()
+    project.edit(FILE, "    python: '3.13'\n", "")
+    newer = replace(laptop, python="3.14")
+    assert "compared" not in text_of(newer.judge())
+    newer.update()
+    assert entries(project) == {laptop.key: entry("10", python="3.14")}
+    before = project.budgets()
+    newer.update()
+    assert project.budgets() == before
+
+
+def test_what_grew_with_an_upgrade_fails_a_run_that_asks_for_it(
+    project: Project, laptop: Place
+) -> None:
+    project.sized(100)
+    laptop.update()
+    slower = replace(laptop, ms=12.6, torch="2.14")
+    reason = "measured with torch 2.13, this is 2.14, and above the budget of before"
+    result = slower.judge()
+    result.assert_outcomes(passed=1)
+    assert f"latency: 0 of 1 compared ({reason})" in result.outlines
+    result = slower.judge("--flop-budget-fail-on=upgrade")
+    result.assert_outcomes(failed=1)
+    said = said_by(result, "test_sized")
+    assert sentence(said) == f"latency of `Linear` is not compared: {reason}"
+    assert said[-1].endswith("pytest --update-budgets test_sized.py::test_sized")
+    replace(slower, ms=12.5).judge("--flop-budget-fail-on=upgrade").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
