@@ -253,6 +253,7 @@ def settings(**more: Any) -> RunSettings:
         "table": "failed",
         "depth": 2,
         "github": False,
+        "report_only": False,
         "trim": False,
         "propose": None,
         "files": {},

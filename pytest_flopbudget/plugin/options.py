@@ -130,7 +130,11 @@ QUESTIONS = (
     "show_fixtures_per_test",
     "markers",
 )
-NEED_A_RUN = tuple(f"--flop-budget-{name}" for name in ("trim", "propose", "base", *FILES))
+REPORT_ONLY = "--flop-budget-report-only"
+NEED_A_RUN = (
+    *(f"--flop-budget-{name}" for name in ("trim", "propose", "base", *FILES)),
+    REPORT_ONLY,
+)
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -154,6 +158,24 @@ def add_options(parser: pytest.Parser) -> None:
         "--flop-budget-propose",
         metavar="DIR",
         help="judge, and write into DIR what --update-budgets would write",
+    )
+    add(
+        REPORT_ONLY,
+        action="store_true",
+        default=None,
+        help="judge and report, and let no verdict fail a test or the run",
+    )
+    add(
+        f"--no-{REPORT_ONLY[2:]}",
+        action="store_false",
+        dest="flop_budget_report_only",
+        help="let verdicts fail, whatever the ini file says",
+    )
+    parser.addini(
+        "flop_budget_report_only",
+        "let no verdict fail a test or the run",
+        type="bool",
+        default=None,
     )
     for option in OPTIONS:
         if option.on_command_line:

@@ -82,7 +82,7 @@ class Session:
         self._run = replace(run, errors=(*run.errors, *write_reports(run)))
         if settings.github and not only_collected:
             self._complaints = append_summary(self._run)
-        failed = self._run.errors or self._run.stale_fails or self._run.skips_fail
+        failed = self._run.errors or self._run.found_fails
         if failed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -107,6 +107,8 @@ class Session:
 def summary_lines(run: Run, updates: BaselineUpdates, width: int) -> Iterator[str]:
     """Yield what the terminal summary says of a run: its budgets, then its baselines."""
     yield from terminal.budget_lines(run.results)
+    if run.settings.spares_verdicts:
+        yield from terminal.failure_texts(run.results)
     yield from terminal.improvement_lines(run.results)
     yield from terminal.table_lines(run.settings, run.results, width)
     yield ""
@@ -120,3 +122,5 @@ def summary_lines(run: Run, updates: BaselineUpdates, width: int) -> Iterator[st
     yield from run_summary.stale_lines(run.settings, run.stale, run.removed)
     if run.base is not None:
         yield from increase_lines(run.base)
+    if run.settings.spares_verdicts:
+        yield run_summary.report_only_line(run.results)

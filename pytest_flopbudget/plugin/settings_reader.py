@@ -74,11 +74,17 @@ def read_settings(config: pytest.Config) -> RunSettings:
         table=table,
         depth=depth,
         github=github == "on" or (github == "auto" and on_github),
+        report_only=_report_only(config),
         trim=config.getoption("flop_budget_trim") and updates,
         base=_base(config),
         propose=_propose(config, directory),
         files=_files(config),
     )
+
+
+def _report_only(config: pytest.Config) -> bool:
+    typed = config.getoption("flop_budget_report_only")
+    return bool(config.getini("flop_budget_report_only") if typed is None else typed)
 
 
 def _propose(config: pytest.Config, budgets: Path) -> Path | None:

@@ -32,6 +32,7 @@ def json_text(run: Run) -> str:
         "errors": [serialization.encode(one) for one in run.unjudged],
         "not_judged": [serialization.encode(one) for one in run.not_judged],
         "stale": list(run.stale.stale),
+        "fails_run": run.fails,
         "base": None if run.base is None else _base(run.base),
     }
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
@@ -48,6 +49,7 @@ def _settings(settings: RunSettings) -> dict[str, Any]:
     return {
         "judge": settings.judge,
         "update": settings.update,
+        "report_only": settings.report_only,
         "directory": settings.shown_directory,
         "metrics": list(budget_settings.metrics),
         "engine": budget_settings.engine,

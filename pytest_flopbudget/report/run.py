@@ -26,12 +26,12 @@ class Run:
 
     @property
     def stale_fails(self) -> bool:
-        """Whether stale baselines fail the run: if the settings say so, until they are removed."""
+        """Whether stale baselines are to fail: if the settings say so, until they are removed."""
         return "stale" in self.settings.budget_settings.fail_on and self.stale.stale != self.removed
 
     @property
     def skips_fail(self) -> bool:
-        """Whether tests that were not judged fail the run, as the settings may say."""
+        """Whether tests that were not judged are to fail, as the settings may say."""
         return "skipped" in self.settings.budget_settings.fail_on and bool(self.not_judged)
 
     @property
@@ -43,5 +43,14 @@ class Run:
     @property
     def fails(self) -> bool:
         """Whether anything that this plugin found makes the run fail."""
-        failing = any(result.judgement.fails for result in self.results)
-        return bool(failing or self.unjudged or self.errors or self.stale_fails or self.skips_fail)
+        return bool(self.unjudged or self.errors or self.verdict_fails or self.found_fails)
+
+    @property
+    def verdict_fails(self) -> bool:
+        """Whether a verdict makes a test fail."""
+        return any(r.judgement.fails for r in self.results) and not self.settings.spares_verdicts
+
+    @property
+    def found_fails(self) -> bool:
+        """Whether something stale or skipped makes the run fail, as the settings may ask."""
+        return (self.stale_fails or self.skips_fail) and not self.settings.report_only

@@ -33,6 +33,8 @@ def header_lines(settings: RunSettings) -> list[str]:
         f"engine {budget_settings.engine}",
         f"baselines in {settings.shown_directory}",
     ]
+    if settings.report_only:
+        parts.insert(0, "report only")
     limits = [f"tolerance {tolerance}"]
     if budget_settings.fail_on:
         limits.append(f"fail on {','.join(budget_settings.fail_on)}")
@@ -64,6 +66,18 @@ def outcome_lines(
         judged = [v for r in results for v in r.judgement.metrics if v.metric == metric.key]
         yield from _not_compared_lines(settings, metric, judged)
         yield from _inconclusive_lines(settings, metric, judged)
+
+
+def report_only_line(results: Sequence[Result]) -> str:
+    """Return what a run that only reports would have failed by."""
+    failing = [result for result in results if result.judgement.fails]
+    counts = Counter(result.judgement.verdict for result in failing)
+    parts = [
+        f"{counted(counts[verdict], 'budget')} {verdict.text}"
+        for verdict in Verdict
+        if counts[verdict]
+    ]
+    return f"report only: {', '.join(parts)}, not failed" if parts else "report only: none failed"
 
 
 def _not_judged_text(not_judged: Sequence[NotJudged]) -> str:

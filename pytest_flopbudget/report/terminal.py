@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_table import layer_table
 from pytest_flopbudget.report.attribution import attribution_sections
+from pytest_flopbudget.report.failure import failure_lines
 from pytest_flopbudget.report.github.workflow_commands import group
 from pytest_flopbudget.report.ordering import value_before
 from pytest_flopbudget.report.sentences import dependence
@@ -68,6 +69,13 @@ def table_lines(settings: RunSettings, results: Sequence[Result], width: int) ->
             folds = settings.github and len(table) > LONG_TABLE
             yield ""
             yield from group(result.title, table) if folds else (result.title, *table)
+
+
+def failure_texts(results: Sequence[Result]) -> Iterator[str]:
+    """Yield what tests would have failed with, in a run that only reports."""
+    for result in results:
+        if result.judgement.fails:
+            yield from ("", result.title, *failure_lines(result))
 
 
 def improvement_lines(results: Sequence[Result]) -> Iterator[str]:

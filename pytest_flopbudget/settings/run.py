@@ -25,7 +25,13 @@ class RunSettings:
     table: str
     depth: int
     github: bool  # speak to GitHub Actions
+    report_only: bool  # no verdict fails a test, or the run
     trim: bool  # remove stale baselines
     base: str | None  # the commit to compare baselines with
     propose: Path | None  # where to write what an update would
     files: dict[str, Path]  # the reports to write, by format: `json`, `html`, `markdown`
+
+    @property
+    def spares_verdicts(self) -> bool:
+        """Whether verdicts fail nothing; those of an update, on what it must not write, do."""
+        return self.report_only and not self.update

@@ -34,7 +34,8 @@ def report(*found: Result, **more: Any) -> Any:
 
 def test_the_report_of_a_run() -> None:
     whole = report(result(profile(), baseline()))
-    keys = ["format", "settings", "environment", "budgets", "errors", "not_judged", "stale", "base"]
+    keys = ["format", "settings", "environment", "budgets", "errors", "not_judged", "stale"]
+    keys += ["fails_run", "base"]
     assert list(whole) == keys
     assert (whole["format"], whole["stale"], len(whole["budgets"])) == (1, ["old.yaml"], 1)
     assert whole["base"] is None
@@ -46,6 +47,7 @@ def test_settings_are_plain_values() -> None:
     assert report(budget_settings=agreed)["settings"] == {
         "judge": True,
         "update": False,
+        "report_only": False,
         "directory": "budgets",
         "metrics": ["params", "gflops"],
         "engine": "dispatch",

@@ -50,8 +50,12 @@ def annotation_lines(run: Run, *, failures: bool = True) -> Iterator[str]:
         failing = [result for result in run.results if result.judgement.fails]
         errors = [Annotation("flop budgets", error, None, None) for error in run.errors]
         errors += [_error(one, run) for one in run.unjudged]
-        errors += [_failure(result, run) for result in worst_first(failing)]
-        yield from _commands("error", errors, "more budgets failed")
+        found = [_failure(result, run) for result in worst_first(failing)]
+        if run.settings.spares_verdicts:
+            yield from _commands("error", errors, "more errors")
+            yield from _commands("warning", found, "more budgets would have failed")
+        else:
+            yield from _commands("error", [*errors, *found], "more budgets failed")
     changed = [result for result in run.results if result.judgement.state_change]
     states = [_state(result, run) for result in changed if not result.judgement.fails]
     yield from _commands("warning", states, "more models changed their state")

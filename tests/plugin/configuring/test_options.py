@@ -55,7 +55,10 @@ def test_the_help_shows_options_and_their_twins_with_their_defaults(project: Pro
         assert " ".join(shown).count(option.help) == 1 + option.on_command_line
 
 
-IDLE = ["trim", "propose=out", "base=HEAD", "json=r.json", "html=r.html", "markdown=r.md"]
+IDLE = [
+    *("trim", "report-only", "propose=out", "base=HEAD"),
+    *("json=r.json", "html=r.html", "markdown=r.md"),
+]
 QUESTIONS = [
     "--help",
     "--version",
