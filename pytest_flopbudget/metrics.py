@@ -107,6 +107,7 @@ class Metric(Figure):
     layer_label: str = ""  # what it is called of a layer, if not by its label
     counted: str = ""  # what it counts in operators: where one is uncounted, it is unknown
     has_phases: bool = False  # in training mode, forward and backward are measured as well
+    improves_beyond_tolerance: bool = False  # less is better only if it is less by its tolerance
 
     @property
     def layer_heading(self) -> str:
@@ -164,6 +165,47 @@ GFLOPS = Metric(
     counted="FLOPs",
     has_phases=True,
 )
+TRAFFIC = Metric(
+    key="traffic",
+    field="traffic_bytes",
+    yaml_key="traffic_mb",
+    ceiling="max_traffic_mb",
+    label="traffic",
+    unit="MB",
+    scale=10**6,
+    decimals=2,
+    exact=True,
+    tolerance=Decimal("0.01"),
+    counted="traffic",
+    has_phases=True,
+    improves_beyond_tolerance=True,
+)
+OPERATORS = Metric(
+    key="operators",
+    field="operators",
+    yaml_key="operators",
+    ceiling="max_operators",
+    label="operators",
+    unit="",
+    scale=1,
+    decimals=0,
+    exact=True,
+    tolerance=Decimal(0),
+    counted="operators",
+    has_phases=True,
+)
+WEIGHTS = Metric(
+    key="weights",
+    field="weights_bytes",
+    yaml_key="weights_mb",
+    ceiling="max_weights_mb",
+    label="weights",
+    unit="MB",
+    scale=10**6,
+    decimals=2,
+    exact=True,
+    tolerance=Decimal(0),
+)
 LATENCY = Metric(
     key="latency",
     field="latency_ms",
@@ -179,6 +221,7 @@ LATENCY = Metric(
     always_shown=True,
     layer_label="time",
     has_phases=True,
+    improves_beyond_tolerance=True,
 )
 MEMORY = Metric(
     key="memory",
@@ -192,9 +235,12 @@ MEMORY = Metric(
     exact=False,
     adds_up=False,  # a peak
     tolerance=Decimal("0.05"),
+    improves_beyond_tolerance=True,
 )
 
-METRICS = {metric.key: metric for metric in (PARAMS, GFLOPS, LATENCY, MEMORY)}
+METRICS = {
+    metric.key: metric for metric in (PARAMS, GFLOPS, TRAFFIC, OPERATORS, WEIGHTS, LATENCY, MEMORY)
+}
 
 
 def exact_metrics() -> list[Metric]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_flopbudget.measure.torch_internals.modules import unpacked
+from pytest_flopbudget.measure.torch_internals.storages import memory_of
+from pytest_flopbudget.measure.torch_internals.tensors import storage_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,18 +35,41 @@ def count_params(layers: Layers) -> tuple[list[int], list[int]]:
     return own, trainable
 
 
+def weight_bytes(layers: Layers) -> list[int]:
+    """Return how many bytes the parameters and buffers of each layer lie in.
+
+    Each storage counts once, in the first layer that holds a tensor in it.
+    """
+    own: list[int] = []
+    seen: set[int] = set()
+    for module in layers.modules:
+        held = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        storages = {storage_address(one): one for tensor in held for one in memory_of(tensor)}
+        new = [storage.nbytes() for key, storage in storages.items() if key not in seen]
+        seen |= storages.keys()
+        packed = sum(tensor.numel() * tensor.itemsize for tensor in packed_tensors(module))
+        own.append(sum(new) + packed)
+    return own
+
+
 def packed_scalars(module: nn.Module) -> int:
     """Return how many scalars a quantised layer has in the packed weights and biases it holds."""
+    return sum(tensor.numel() for tensor in packed_tensors(module))
+
+
+def packed_tensors(module: nn.Module) -> list[torch.Tensor]:
+    """Return the tensors in the packed weights and biases that a quantised layer holds."""
     objects = [v for v in vars(module).values() if isinstance(v, torch.ScriptObject)]
-    tensors = list(_tensors(objects))  # held, so that addresses stay theirs
-    return sum({tensor.data_ptr(): tensor.numel() for tensor in tensors}.values())
+    tensors = list(held_tensors(objects))  # held, so that addresses stay theirs
+    return list({tensor.data_ptr(): tensor for tensor in tensors}.values())
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def held_tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in objects of torch's runtime, as they are unpacked."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _tensors(item)
+            yield from held_tensors(item)
     elif isinstance(value, torch.ScriptObject):
-        yield from _tensors(unpacked(value))
+        yield from held_tensors(unpacked(value))

@@ -66,7 +66,7 @@ OPTIONS = (
         "metrics",
         "LIST",
         "what is measured, judged and updated, also memory",
-        "params,gflops,latency",
+        "params,gflops,traffic,latency",
         is_list=True,
     ),
     Option(

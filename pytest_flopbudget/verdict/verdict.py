@@ -85,6 +85,7 @@ def verdict_of(
     """Judge one value: `budget` is the largest that passes."""
     if measured > budget:
         return Verdict.EXCEEDED
-    if baseline is not None and measured < baseline * (1 if metric.exact else 1 - tolerance):
+    spared = tolerance if metric.improves_beyond_tolerance else 0
+    if baseline is not None and measured < baseline * (1 - spared):
         return Verdict.IMPROVED
     return Verdict.WITHIN

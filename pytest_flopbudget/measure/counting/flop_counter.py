@@ -12,6 +12,7 @@ from pytest_flopbudget.measure.counting.formulas import (
     shapes_of,
 )
 from pytest_flopbudget.measure.counting.free_operators import is_free
+from pytest_flopbudget.measure.counting.traffic.single_operators import SINGLE
 from pytest_flopbudget.measure.operators import OperatorMode, tensors
 from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
 from pytest_flopbudget.measure.torch_internals.higher_order import eager_kernel, plain_form
@@ -39,6 +40,7 @@ class FlopCounterMode(OperatorMode):
         super().__init__()
         self._run = run
         self._usage = usage
+        self._traffic = run.traffic
 
     def is_run_whole(self, operator: Operator, given: Sequence[torch.Tensor]) -> bool:
         """Return whether there is a formula for an operator that is made of others."""
@@ -56,10 +58,19 @@ class FlopCounterMode(OperatorMode):
                     self._count(operator.name, formula, given, (args, kwargs, output))
             elif not is_free(operator.func):
                 self._run.note_uncounted(operator.name, given)
+            if self._traffic is not None:
+                self._traffic.note(operator, args, kwargs, given, output)
         except Exception as error:
             self._run.note_failure(error)
             raise
         return output
+
+    def run_composite(self, operator: Operator, args: Any, kwargs: Any) -> Any:
+        """Run an operator that is made of others, of which some are one in the traffic."""
+        if self._traffic is None or operator.func not in SINGLE:
+            return super().run_composite(operator, args, kwargs)
+        with self:
+            return self._traffic.single.run(operator.func, args, kwargs)
 
     def run_higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
         """Run an operator that takes functions: by its formula, or as what it is made of."""
@@ -68,6 +79,8 @@ class FlopCounterMode(OperatorMode):
         if formula is not None:
             output = func(*args, **kwargs)
             self._count(name, formula, given, (args, kwargs, output))
+            if self._traffic is not None:
+                self._traffic.note_single(given, output)
             return output
         if plain_form(func) is None and eager_kernel(func) is None:
             self._run.note_uncounted(name, given)

@@ -1,0 +1,188 @@
+"""The traffic counter: adds what every operator of one call moves to its layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.measure.counting.formulas.registry import TRAFFIC, shapes_of
+from pytest_flopbudget.measure.counting.formulas.view_bytes import address_of, bytes_of, view_of
+from pytest_flopbudget.measure.counting.traffic import gather_scatter
+from pytest_flopbudget.measure.counting.traffic.accesses import accesses_of
+from pytest_flopbudget.measure.counting.traffic.fusion import FusibleTensors
+from pytest_flopbudget.measure.counting.traffic.layer_traffic import LayerTraffic
+from pytest_flopbudget.measure.counting.traffic.single_operators import SingleOperators
+from pytest_flopbudget.measure.params import held_tensors
+from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pytest_flopbudget.measure.counting.formulas import Formula
+    from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
+    from pytest_flopbudget.measure.counting.traffic.accesses import Accesses
+    from pytest_flopbudget.measure.operators import Operator
+
+__all__ = ["TrafficCounter", "TrafficFormulaError", "gather_scatter"]
+
+
+class TrafficFormulaError(MeasureError):
+    """A formula that somebody registered is wrong: no other way to run the model would help."""
+
+
+class TrafficCounter:
+    """Adds the bytes that operators move, and their number, to the layers that run."""
+
+    def __init__(
+        self,
+        tracker: ModuleTracker,
+        layers: int,
+        note_unknown: Callable[[str, Iterable[torch.Tensor]], None],
+    ) -> None:
+        self.traffic = LayerTraffic.of(layers)
+        self.single = SingleOperators(tracker, self.traffic)
+        self._tracker = tracker
+        self._note_unknown = note_unknown  # gets an operator and the tensors that it was given
+        self._fusible = FusibleTensors()
+        self._pool_indices: dict[int, tuple[int, int]] = {}  # by memory: layer and bytes
+        self._held: dict[int, tuple[Any, list[torch.Tensor]]] = {}  # by the id of an object
+
+    def note(
+        self, operator: Operator, args: Any, kwargs: Any, given: Sequence[torch.Tensor], output: Any
+    ) -> None:
+        """Note one operator that ran.
+
+        Raises:
+            TrafficFormulaError: a registered formula fails, or does not return a whole number.
+        """
+        formula, accesses = TRAFFIC.get(operator.name), accesses_of(operator.func)
+        if (accesses is None and formula is None) or self.single.is_inside():
+            return
+        with functions_as_they_are():
+            if formula is not None:
+                moved: int | None = _by_formula(operator.name, formula, args, kwargs, output)
+                self._touch(given, accesses, output)
+            else:
+                moved = self._by_schema(operator, args, kwargs, given, output)
+        if moved is not None:
+            self._add(moved)
+
+    def note_single(self, given: Iterable[torch.Tensor], output: Any) -> None:
+        """Note an operator that takes functions, by its tensors and the first that it returns."""
+        with functions_as_they_are():
+            views = {view_of(tensor): tensor for tensor in given}
+            first = output if isinstance(output, torch.Tensor) else output[0]
+            self._add(sum(map(bytes_of, views.values())) + bytes_of(first))
+
+    def end(self, outputs: Iterable[torch.Tensor]) -> LayerTraffic:
+        """Return the traffic of a call that is over, with the tensors that it returned."""
+        with functions_as_they_are():
+            for tensor in outputs:
+                self._fusible.keep(address_of(tensor))
+                self._count_indices(address_of(tensor))
+        self.traffic.fusible_bytes = self._fusible.saved
+        return self.traffic
+
+    def _add(self, moved: int) -> None:
+        tracker = self._tracker
+        backward = tracker.in_backward
+        layer = tracker.owner_in_backward() if backward else tracker.current
+        self.traffic.add(layer, moved, backward=backward)
+
+    def _by_schema(
+        self, operator: Operator, args: Any, kwargs: Any, given: Sequence[torch.Tensor], output: Any
+    ) -> int | None:
+        """Return the bytes that an operator reads and writes; `None` if it moves nothing."""
+        accesses = accesses_of(operator.func)
+        if accesses is None or (accesses.copies and _changes_device_alone(args, kwargs)):
+            return None
+        reads = {view_of(tensor): tensor for tensor in accesses.read(args, kwargs, given)}
+        memories = {view[0] for view in reads}
+        writes = {}
+        if operator.writes and accesses.does_write(args, kwargs):
+            writes = {view_of(tensor): tensor for tensor in operator.written(args, kwargs)}
+        in_place = {view[0] for view in writes}
+        created = {
+            view: tensor
+            for tensor in accesses.results(output)
+            if (view := view_of(tensor))[0] not in memories and view[0] not in in_place
+        }
+        if not writes and not created:
+            return None  # what it returns lies in its inputs
+        is_element_wise = accesses.is_element_wise
+        moved = 0
+        for view, tensor in reads.items():
+            moved += (nbytes := bytes_of(tensor))
+            self._note_read(view[0], nbytes, is_element_wise=is_element_wise)
+        for view, tensor in writes.items():
+            moved += bytes_of(tensor)
+            self._fusible.keep(view[0])
+        for view, tensor in created.items():
+            moved += (nbytes := bytes_of(tensor))
+            self._fusible.create(view[0], nbytes, is_element_wise=is_element_wise)
+        if accesses.has_indices:
+            self._pool_indices[address_of(output[1])] = self._tracker.current, bytes_of(output[1])
+        if accesses.objects:
+            moved += self._bytes_held(operator, accesses.held_objects(args, kwargs), given)
+        return moved
+
+    def _touch(self, given: Iterable[torch.Tensor], accesses: Accesses | None, output: Any) -> None:
+        """Note that a formula counted an operator, which may do anything with its tensors."""
+        for tensor in given:
+            self._note_read(address_of(tensor), 0, is_element_wise=False)
+        if accesses is not None:
+            for tensor in accesses.results(output):
+                self._fusible.create(address_of(tensor), 0, is_element_wise=False)
+
+    def _note_read(self, memory: int, nbytes: int, *, is_element_wise: bool) -> None:
+        self._fusible.read(memory, nbytes, is_element_wise=is_element_wise)
+        if self._pool_indices and not self._tracker.in_backward:
+            self._count_indices(memory)
+
+    def _count_indices(self, memory: int) -> None:
+        """Count the indices of a pooling, if these they are: somebody asked for them."""
+        if memory in self._pool_indices:
+            layer, nbytes = self._pool_indices.pop(memory)
+            self.traffic.add(layer, nbytes, 0, backward=False)
+
+    def _bytes_held(
+        self, operator: Operator, objects: Iterable[Any], given: Iterable[torch.Tensor]
+    ) -> int:
+        """Return the bytes of the tensors in objects of torch's runtime, as they are unpacked."""
+        total = 0
+        for held in objects:
+            if id(held) not in self._held:
+                self._held[id(held)] = held, list(held_tensors(held))
+            tensors = self._held[id(held)][1]
+            if not tensors:
+                self._note_unknown(operator.name, given)
+            total += sum(map(bytes_of, tensors))
+        return total
+
+
+def _by_formula(name: str, formula: Formula, args: Any, kwargs: Any, output: Any) -> int:
+    named = {key: shapes_of(value) for key, value in kwargs.items()}
+    try:
+        moved = formula(*map(shapes_of, args), **named, out_shape=shapes_of(output))
+    except Exception as error:
+        raise TrafficFormulaError(f"the traffic formula of `{name}` failed: {error!r}") from error
+    if isinstance(moved, bool) or not isinstance(moved, int) or moved < 0:
+        raise TrafficFormulaError(
+            f"the traffic formula of `{name}` must return bytes as an int, 0 or more, "
+            f"found `{moved!r}`"
+        )
+    return moved
+
+
+def _changes_device_alone(args: Any, kwargs: Any) -> bool:
+    """Return whether a copy moves a tensor to another device, and keeps its dtype."""
+    first, *rest = args
+    if rest and isinstance(rest[0], torch.Tensor):  # into the memory of another one
+        return bool(first.device != rest[0].device and first.dtype == rest[0].dtype)
+    device, dtype = kwargs.get("device"), kwargs.get("dtype")
+    if device is None or dtype not in (None, first.dtype):
+        return False
+    named = torch.device(device)
+    return named.type != first.device.type or named.index not in (None, first.device.index)
