@@ -20,6 +20,7 @@ from pytest_flopbudget.measure.counting.other_processes import (
     other_processes_noticed,
 )
 from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
+from pytest_flopbudget.measure.counting.traffic.single_operators import single_operators_seen
 from pytest_flopbudget.measure.counting.traffic.traffic_counter import (
     TrafficCounter,
     TrafficFormulaError,
@@ -172,8 +173,8 @@ class CountingRun:
                 backend.entered(),
                 external,
                 self.tracker.attached(),
-                FlopCounterMode(self, usage) as mode,
-                self._single_operators(mode),
+                self._single_operators_seen(),
+                FlopCounterMode(self, usage),
             ):
                 self._run(inputs, usage)
         finally:
@@ -234,12 +235,12 @@ class CountingRun:
     def _note_unknown_traffic(self, operator: str, given: Iterable[torch.Tensor]) -> None:
         self.note_uncounted(operator, given, TRAFFIC)
 
-    def _single_operators(self, mode: FlopCounterMode) -> AbstractContextManager[None]:
+    def _single_operators_seen(self) -> AbstractContextManager[None]:
         """Return the context in which functions that are one operator are seen, if need be."""
         if self.traffic is None:
             return nullcontext()
         known = {tensor.device.type for tensor in self._profiled.tensors}
-        return self.traffic.single.seen(mode, known | {CPU.type, META.type})
+        return single_operators_seen(known | {CPU.type, META.type})
 
     def _note_thread(self, layer: int, values: Any) -> None:
         """Note a layer that runs in a thread of the model's own, where this mode sees nothing.

@@ -12,8 +12,8 @@ from pytest_flopbudget.measure.counting.formulas import (
     shapes_of,
 )
 from pytest_flopbudget.measure.counting.free_operators import is_free
-from pytest_flopbudget.measure.counting.traffic.single_operators import SINGLE
-from pytest_flopbudget.measure.operators import OperatorMode, tensors
+from pytest_flopbudget.measure.counting.traffic.single_operators import SingleOperatorMode
+from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
 from pytest_flopbudget.measure.torch_internals.higher_order import eager_kernel, plain_form
 
@@ -33,7 +33,7 @@ class FormulaError(MeasureError):
     """A formula that somebody registered is wrong: no other way to run the model would help."""
 
 
-class FlopCounterMode(OperatorMode):
+class FlopCounterMode(SingleOperatorMode):
     """Runs every operator in the backend of a run, and adds its FLOPs to the layer that runs."""
 
     def __init__(self, run: CountingRun, usage: TensorUsage) -> None:
@@ -41,6 +41,7 @@ class FlopCounterMode(OperatorMode):
         self._run = run
         self._usage = usage
         self._traffic = run.traffic
+        self.single = None if run.traffic is None else run.traffic.single
 
     def is_run_whole(self, operator: Operator, given: Sequence[torch.Tensor]) -> bool:
         """Return whether there is a formula for an operator that is made of others."""
@@ -64,13 +65,6 @@ class FlopCounterMode(OperatorMode):
             self._run.note_failure(error)
             raise
         return output
-
-    def run_composite(self, operator: Operator, args: Any, kwargs: Any) -> Any:
-        """Run an operator that is made of others, of which some are one in the traffic."""
-        if self._traffic is None or operator.func not in SINGLE:
-            return super().run_composite(operator, args, kwargs)
-        with self:
-            return self._traffic.single.run(operator.func, args, kwargs)
 
     def run_higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
         """Run an operator that takes functions: by its formula, or as what it is made of."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING
 
 import torch
 
 from pytest_flopbudget.measure.torch_internals.storages import components_of
 from pytest_flopbudget.measure.torch_internals.tensors import storage_address
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable
+# The identity of its memory, where in that it begins, its size and its strides.
+View = tuple[int, int | torch.SymInt, tuple[int, ...], tuple[int, ...]]
 
 
 @lru_cache(maxsize=2**14)  # models repeat their layers: a look-up takes a third of the sum
@@ -29,21 +28,19 @@ def elements_of(size: tuple[int, ...], stride: tuple[int, ...]) -> int:
     return min(taken, extent)
 
 
+def view_of(tensor: torch.Tensor) -> tuple[View, int]:
+    """Return the identity of a view, and its bytes: of a sparse tensor those of its parts."""
+    try:  # faster than to ask first; what has no strides refuses
+        size, stride, address = tensor.shape, tensor.stride(), address_of(tensor)
+        place = address, tensor.storage_offset(), size, stride
+    except (NotImplementedError, RuntimeError):
+        return (id(tensor), 0, tensor.shape if not tensor.is_nested else (), ()), _parts(tensor)
+    return place, elements_of(size, stride) * tensor.itemsize
+
+
 def bytes_of(tensor: torch.Tensor) -> int:
-    """Return the bytes of a tensor: of a sparse one those of its values and indices."""
-    if tensor.layout is torch.strided and not tensor.is_nested:
-        return elements_of(tensor.shape, tensor.stride()) * tensor.itemsize
-    parts = components_of(tensor)
-    if parts[0] is tensor:  # nested, or packed by a library: it keeps its strides to itself
-        return tensor.numel() * tensor.itemsize
-    return sum(map(bytes_of, parts))
-
-
-def view_of(tensor: torch.Tensor) -> tuple[int, Hashable]:
-    """Return the identity of a view: its memory, then where in it the view lies."""
-    if tensor.layout is torch.strided and not tensor.is_nested:
-        return address_of(tensor), (tensor.storage_offset(), tensor.shape, tensor.stride())
-    return id(tensor), None
+    """Return the bytes of a tensor: what reading or writing it once moves."""
+    return view_of(tensor)[1]
 
 
 def address_of(tensor: torch.Tensor) -> int:
@@ -52,3 +49,10 @@ def address_of(tensor: torch.Tensor) -> int:
         return storage_address(tensor.untyped_storage())
     except (NotImplementedError, RuntimeError):  # it has none of its own, or hides it
         return id(tensor)
+
+
+def _parts(tensor: torch.Tensor) -> int:
+    parts = components_of(tensor)
+    if parts[0] is tensor:  # nested, or packed by a library: it keeps its strides to itself
+        return tensor.numel() * tensor.itemsize
+    return sum(map(bytes_of, parts))

@@ -17,7 +17,7 @@ from pytest_flopbudget.measure.counting.traffic.exceptions import (
     RETURNED,
     SHAPE_ALONE,
 )
-from pytest_flopbudget.measure.operators import RUNNING_STATISTICS, operator_of, tensors
+from pytest_flopbudget.measure.operators import RUNNING_STATISTICS, tensors
 from pytest_flopbudget.measure.torch_internals.dispatch import overloads_of, schema_of
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ class Accesses:
 
 
 @cache
-def accesses_of(func: OpOverload) -> Accesses | None:
+def accesses_of(operator: Operator) -> Accesses | None:
     """Return what an operator reads and writes; `None` if it moves nothing."""
-    operator, schema = operator_of(func), schema_of(func)
+    func, schema = operator.func, schema_of(operator.func)
     namespace, name = operator.name.split("::")
     if namespace != "aten":
         name = ""

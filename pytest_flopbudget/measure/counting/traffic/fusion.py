@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_flopbudget.measure.torch_internals.storages import Storage, storage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import torch
+
+    from pytest_flopbudget.measure.counting.formulas.view_bytes import View
 
 
 @dataclass
@@ -10,7 +20,8 @@ class _Intermediate:
     """The bytes that were moved of a tensor that element-wise operators alone have touched."""
 
     nbytes: int
-    reads: int = 0
+    storage: Storage  # held weakly, so that no other tensor gets its address
+    is_read: bool = False
 
 
 class FusibleTensors:
@@ -20,34 +31,34 @@ class FusibleTensors:
     """
 
     def __init__(self) -> None:
-        self._saved = 0
         self._intermediates: dict[int, _Intermediate] = {}
 
     @property
     def saved(self) -> int:
         """The bytes that need not be moved."""
-        return self._saved + sum(map(_saved_by, self._intermediates.values()))
+        return sum(one.nbytes for one in self._intermediates.values() if one.is_read)
 
-    def create(self, memory: int, nbytes: int, *, is_element_wise: bool) -> None:
-        """Note a new tensor; memory that had another one before was freed by it."""
-        before = self._intermediates.pop(memory, None)
-        if before is not None:
-            self._saved += _saved_by(before)
+    def note(
+        self,
+        reads: Mapping[View, int],
+        writes: Iterable[View],
+        created: Iterable[tuple[torch.Tensor, int]],
+        *,
+        is_element_wise: bool,
+    ) -> None:
+        """Note an operator, by the bytes of each; what is written in place has to be written."""
+        known = self._intermediates
+        for view, nbytes in reads.items():
+            if view[0] in known:
+                if is_element_wise:
+                    known[view[0]].nbytes += nbytes
+                    known[view[0]].is_read = True
+                else:
+                    del known[view[0]]
+        for view in writes:
+            known.pop(view[0], None)
         if is_element_wise:
-            self._intermediates[memory] = _Intermediate(nbytes)
-
-    def read(self, memory: int, nbytes: int, *, is_element_wise: bool) -> None:
-        """Note a read."""
-        if not is_element_wise:
-            self._intermediates.pop(memory, None)
-        elif (read := self._intermediates.get(memory)) is not None:
-            read.nbytes += nbytes
-            read.reads += 1
-
-    def keep(self, memory: int) -> None:
-        """Note that a tensor has to be written: in place, or as an output of the model."""
-        self._intermediates.pop(memory, None)
-
-
-def _saved_by(tensor: _Intermediate) -> int:
-    return tensor.nbytes if tensor.reads else 0
+            for tensor, nbytes in created:
+                storage = storage_of(tensor)
+                memory = storage if isinstance(storage, int) else storage.cdata
+                known[memory] = _Intermediate(nbytes, storage)

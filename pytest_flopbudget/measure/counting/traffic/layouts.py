@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
+from pytest_flopbudget.measure.counting.meta_kernels.cache import empty
+from pytest_flopbudget.measure.counting.meta_kernels.result_spec import TensorSpec, contiguous
+from pytest_flopbudget.measure.torch_internals.dispatch import (
+    functions_as_they_are,
+    without_dispatch_modes,
+)
+from pytest_flopbudget.measure.torch_internals.tensors import forbid_data_pointer
 
 if TYPE_CHECKING:
     import torch
@@ -14,9 +20,15 @@ def in_the_order_of(query: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
     """Return the output of attention with its dimensions in the order that its query has."""
     with functions_as_they_are():
         steps = query.stride()
-        order = sorted(range(query.dim()), key=lambda dim: (-steps[dim], dim))
-        in_order = output.permute(order)
-        if in_order.is_contiguous() or 0 in steps:
+        order = sorted(range(len(steps)), key=lambda dim: (-steps[dim], dim))
+        packed = contiguous([output.shape[dim] for dim in order])
+        strides = tuple(step for _, step in sorted(zip(order, packed, strict=True)))
+        if output.stride() == strides or 0 in steps:
             return output
-        back = sorted(range(query.dim()), key=order.__getitem__)
-        return in_order.contiguous().permute(back)
+        if output.is_meta and not output.requires_grad:
+            with without_dispatch_modes():  # faster, and without values the same
+                restrided: torch.Tensor = empty(TensorSpec(output.shape, output.dtype, strides))
+            forbid_data_pointer(restrided)
+            return restrided
+        back = sorted(range(len(steps)), key=order.__getitem__)
+        return output.permute(order).contiguous().permute(back)

@@ -8,7 +8,6 @@ wrote and the gradient of that, and writes the gradients that are asked for.
 from __future__ import annotations
 
 from bisect import bisect_right
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import torch
 from pytest_flopbudget.measure.counting.traffic.layouts import in_the_order_of
 from pytest_flopbudget.measure.counting.traffic.recurrent import RECURRENT
 from pytest_flopbudget.measure.counting.traffic.single_traffic import SingleTraffic, whole
+from pytest_flopbudget.measure.operators import OperatorMode
 from pytest_flopbudget.measure.torch_internals.autograd import (
     next_sequence_number,
     running_node,
@@ -34,11 +34,13 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
 from pytest_flopbudget.measure.torch_internals.pytree import tree_map_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
     from pytest_flopbudget.measure.counting.traffic.layer_traffic import LayerTraffic
-    from pytest_flopbudget.measure.torch_internals.dispatch import DispatchMode, OpOverload
+    from pytest_flopbudget.measure.operators import Operator
+    from pytest_flopbudget.measure.torch_internals.dispatch import OpOverload
 
 ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
 DROPOUT = (torch.ops.aten.dropout.default, torch.ops.aten.dropout_.default)
@@ -66,18 +68,9 @@ class SingleOperators:
     def __init__(self, tracker: ModuleTracker, traffic: LayerTraffic) -> None:
         self._tracker = tracker
         self._traffic = traffic
-        self._mode: DispatchMode | None = None
         self._is_running = False
         self._starts: list[int] = []  # the numbers of the first nodes
         self._backwards: list[_Backward] = []
-
-    @contextmanager
-    def seen(self, mode: DispatchMode, devices: Iterable[str]) -> Iterator[None]:
-        """Have the functions come here while a mode sees what runs, on types of devices."""
-        self._mode = mode
-        kernels = {func: partial(self._run_if_seen, func) for func in SINGLE}
-        with composites_replaced(kernels, devices):
-            yield
 
     def is_inside(self) -> bool:
         """Return whether the operator that runs is a part of one of these functions."""
@@ -120,16 +113,39 @@ class SingleOperators:
             self._backwards.append(_Backward(end, layer, moved))
         return output
 
-    def _run_if_seen(self, func: OpOverload, *args: Any, **kwargs: Any) -> Any:
-        if any(mode is self._mode for mode in dispatch_modes()):
-            return self.run(func, args, kwargs)
-        return run_composite(func, args, kwargs)
-
     def _backward_of(self, number: int) -> _Backward | None:
         position = bisect_right(self._starts, number) - 1
         if position < 0 or number >= self._backwards[position].end:
             return None
         return self._backwards[position]
+
+
+class SingleOperatorMode(OperatorMode):
+    """A dispatch mode under which these functions are single operators, if it has an adder."""
+
+    single: SingleOperators | None = None
+
+    def run_composite(self, operator: Operator, args: Any, kwargs: Any) -> Any:
+        """Run an operator that is made of others, in inference mode: else no mode sees it."""
+        if self.single is None or operator.func not in SINGLE:
+            return super().run_composite(operator, args, kwargs)
+        with self:
+            return self.single.run(operator.func, args, kwargs)
+
+
+def single_operators_seen(devices: Iterable[str]) -> AbstractContextManager[None]:
+    """Return the context in which the functions come to such a mode, on types of devices.
+
+    What runs in their place refers to no mode: torch keeps it until it is replaced again.
+    """
+    return composites_replaced({func: partial(_run, func) for func in SINGLE}, devices)
+
+
+def _run(func: OpOverload, *args: Any, **kwargs: Any) -> Any:
+    for mode in reversed(dispatch_modes()):
+        if isinstance(mode, SingleOperatorMode) and mode.single is not None:
+            return mode.single.run(func, args, kwargs)
+    return run_composite(func, args, kwargs)
 
 
 def _drops(x: torch.Tensor, p: float, train: bool) -> bool:

@@ -41,7 +41,7 @@ class SingleTraffic:
 def whole(args: Any, kwargs: Any, output: Any) -> SingleTraffic:
     """Return the traffic of one operator that reads all of its inputs."""
     given = list(tensors(args, kwargs))
-    read = sum(map(bytes_of, {view_of(tensor): tensor for tensor in given}.values()))
+    read = sum(dict(map(view_of, given)).values())
     return SingleTraffic.of(read, sum(map(bytes_of, tensors((output,)))), gradient_bytes(given))
 
 

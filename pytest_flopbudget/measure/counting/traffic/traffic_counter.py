@@ -8,7 +8,7 @@ import torch
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.counting.formulas.registry import TRAFFIC, shapes_of
-from pytest_flopbudget.measure.counting.formulas.view_bytes import address_of, bytes_of, view_of
+from pytest_flopbudget.measure.counting.formulas.view_bytes import bytes_of, view_of
 from pytest_flopbudget.measure.counting.traffic import gather_scatter
 from pytest_flopbudget.measure.counting.traffic.accesses import accesses_of
 from pytest_flopbudget.measure.counting.traffic.fusion import FusibleTensors
@@ -16,14 +16,17 @@ from pytest_flopbudget.measure.counting.traffic.layer_traffic import LayerTraffi
 from pytest_flopbudget.measure.counting.traffic.single_operators import SingleOperators
 from pytest_flopbudget.measure.params import held_tensors
 from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
+from pytest_flopbudget.measure.torch_internals.storages import storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pytest_flopbudget.measure.counting.formulas import Formula
+    from pytest_flopbudget.measure.counting.formulas.view_bytes import View
     from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
     from pytest_flopbudget.measure.counting.traffic.accesses import Accesses
     from pytest_flopbudget.measure.operators import Operator
+    from pytest_flopbudget.measure.torch_internals.storages import Storage
 
 __all__ = ["TrafficCounter", "TrafficFormulaError", "gather_scatter"]
 
@@ -46,7 +49,8 @@ class TrafficCounter:
         self._tracker = tracker
         self._note_unknown = note_unknown  # gets an operator and the tensors that it was given
         self._fusible = FusibleTensors()
-        self._pool_indices: dict[int, tuple[int, int]] = {}  # by memory: layer and bytes
+        self._pool_indices: dict[int, tuple[int, int, Storage]] = {}  # by memory: layer, bytes
+        self._known: dict[int, tuple[Formula | None, Accesses | None]] = {}
         self._held: dict[int, tuple[Any, list[torch.Tensor]]] = {}  # by the id of an object
 
     def note(
@@ -57,31 +61,34 @@ class TrafficCounter:
         Raises:
             TrafficFormulaError: a registered formula fails, or does not return a whole number.
         """
-        formula, accesses = TRAFFIC.get(operator.name), accesses_of(operator.func)
+        known = self._known.get(id(operator))  # there is one record of each operator
+        if known is None:
+            known = TRAFFIC.get(operator.name), accesses_of(operator)
+            self._known[id(operator)] = known
+        formula, accesses = known
         if (accesses is None and formula is None) or self.single.is_inside():
             return
         with functions_as_they_are():
             if formula is not None:
                 moved: int | None = _by_formula(operator.name, formula, args, kwargs, output)
-                self._touch(given, accesses, output)
-            else:
-                moved = self._by_schema(operator, args, kwargs, given, output)
+                self._fusible.note(dict(map(view_of, given)), {}, (), is_element_wise=False)
+            elif accesses is not None:
+                moved = self._by_schema(operator, accesses, args, kwargs, given, output)
         if moved is not None:
             self._add(moved)
 
     def note_single(self, given: Iterable[torch.Tensor], output: Any) -> None:
         """Note an operator that takes functions, by its tensors and the first that it returns."""
         with functions_as_they_are():
-            views = {view_of(tensor): tensor for tensor in given}
             first = output if isinstance(output, torch.Tensor) else output[0]
-            self._add(sum(map(bytes_of, views.values())) + bytes_of(first))
+            self._add(sum(dict(map(view_of, given)).values()) + bytes_of(first))
 
     def end(self, outputs: Iterable[torch.Tensor]) -> LayerTraffic:
         """Return the traffic of a call that is over, with the tensors that it returned."""
         with functions_as_they_are():
-            for tensor in outputs:
-                self._fusible.keep(address_of(tensor))
-                self._count_indices(address_of(tensor))
+            returned = dict(map(view_of, outputs))
+            self._fusible.note({}, returned, (), is_element_wise=False)
+            self._count_indices(returned)
         self.traffic.fusible_bytes = self._fusible.saved
         return self.traffic
 
@@ -92,60 +99,49 @@ class TrafficCounter:
         self.traffic.add(layer, moved, backward=backward)
 
     def _by_schema(
-        self, operator: Operator, args: Any, kwargs: Any, given: Sequence[torch.Tensor], output: Any
+        self,
+        operator: Operator,
+        accesses: Accesses,
+        args: Any,
+        kwargs: Any,
+        given: Sequence[torch.Tensor],
+        output: Any,
     ) -> int | None:
         """Return the bytes that an operator reads and writes; `None` if it moves nothing."""
-        accesses = accesses_of(operator.func)
-        if accesses is None or (accesses.copies and _changes_device_alone(args, kwargs)):
+        if accesses.copies and _changes_device_alone(args, kwargs):
             return None
-        reads = {view_of(tensor): tensor for tensor in accesses.read(args, kwargs, given)}
-        memories = {view[0] for view in reads}
-        writes = {}
+        reads = dict(map(view_of, accesses.read(args, kwargs, given)))
+        writes: dict[View, int] = {}
         if operator.writes and accesses.does_write(args, kwargs):
-            writes = {view_of(tensor): tensor for tensor in operator.written(args, kwargs)}
-        in_place = {view[0] for view in writes}
-        created = {
-            view: tensor
-            for tensor in accesses.results(output)
-            if (view := view_of(tensor))[0] not in memories and view[0] not in in_place
-        }
+            writes = dict(map(view_of, operator.written(args, kwargs)))
+        before = {view[0] for view in (*reads, *writes)}
+        created = []
+        for tensor in accesses.results(output):
+            view, nbytes = view_of(tensor)
+            if view[0] not in before:
+                created.append((tensor, nbytes))
         if not writes and not created:
             return None  # what it returns lies in its inputs
-        is_element_wise = accesses.is_element_wise
-        moved = 0
-        for view, tensor in reads.items():
-            moved += (nbytes := bytes_of(tensor))
-            self._note_read(view[0], nbytes, is_element_wise=is_element_wise)
-        for view, tensor in writes.items():
-            moved += bytes_of(tensor)
-            self._fusible.keep(view[0])
-        for view, tensor in created.items():
-            moved += (nbytes := bytes_of(tensor))
-            self._fusible.create(view[0], nbytes, is_element_wise=is_element_wise)
+        moved = sum(reads.values()) + sum(writes.values()) + sum(n for _, n in created)
+        self._fusible.note(reads, writes, created, is_element_wise=accesses.is_element_wise)
+        if self._pool_indices and not self._tracker.in_backward:
+            self._count_indices(reads)
         if accesses.has_indices:
-            self._pool_indices[address_of(output[1])] = self._tracker.current, bytes_of(output[1])
+            self._note_indices(output[1])
         if accesses.objects:
             moved += self._bytes_held(operator, accesses.held_objects(args, kwargs), given)
         return moved
 
-    def _touch(self, given: Iterable[torch.Tensor], accesses: Accesses | None, output: Any) -> None:
-        """Note that a formula counted an operator, which may do anything with its tensors."""
-        for tensor in given:
-            self._note_read(address_of(tensor), 0, is_element_wise=False)
-        if accesses is not None:
-            for tensor in accesses.results(output):
-                self._fusible.create(address_of(tensor), 0, is_element_wise=False)
+    def _note_indices(self, indices: torch.Tensor) -> None:
+        """Note the indices of a pooling: they count if somebody reads them."""
+        layer, (view, nbytes) = self._tracker.current, view_of(indices)
+        self._pool_indices[view[0]] = layer, nbytes, storage_of(indices)
 
-    def _note_read(self, memory: int, nbytes: int, *, is_element_wise: bool) -> None:
-        self._fusible.read(memory, nbytes, is_element_wise=is_element_wise)
-        if self._pool_indices and not self._tracker.in_backward:
-            self._count_indices(memory)
-
-    def _count_indices(self, memory: int) -> None:
-        """Count the indices of a pooling, if these they are: somebody asked for them."""
-        if memory in self._pool_indices:
-            layer, nbytes = self._pool_indices.pop(memory)
-            self.traffic.add(layer, nbytes, 0, backward=False)
+    def _count_indices(self, reads: Iterable[View]) -> None:
+        for memory, *_ in reads:
+            if memory in self._pool_indices:
+                layer, nbytes, _ = self._pool_indices.pop(memory)
+                self.traffic.add(layer, nbytes, 0, backward=False)
 
     def _bytes_held(
         self, operator: Operator, objects: Iterable[Any], given: Iterable[torch.Tensor]
