@@ -160,6 +160,7 @@ class CountingRun:
         profiled, backend = self._profiled, self.backend
         state, training = profiled.state, profiled.call.training
         external = backend.external_tensors(state.tensors, self._note_external, self.note_failure)
+        external.dtypes_matter = self.traffic is not None
         usage = TensorUsage.before(profiled, backend, external)
         seed_generators(profiled.seed)
         try:
