@@ -145,7 +145,12 @@ class CountingRun:
         self._thread = get_ident()
         self._is_last = is_last
         self.traffic = (
-            TrafficCounter(self.tracker, len(profiled.layers), self._note_unknown_traffic)
+            TrafficCounter(
+                self.tracker,
+                len(profiled.layers),
+                self._note_unknown_traffic,
+                backend.place_of,
+            )
             if traffic
             else None
         )

@@ -34,12 +34,13 @@ class Accesses:
     """Which arguments and results of an operator are memory that it reads or writes."""
 
     unread: tuple[Argument, ...]  # arguments with tensors whose values it does not read
-    returned: int | None  # how many of its results it writes, all if `None`
+    created: tuple[int, ...]  # the positions of the results that are new, and are returned
     is_element_wise: bool
     copies: bool  # it may do no more than move a tensor to another device
     has_beta: bool  # a factor of its first operand, which is not read where that is 0
     has_indices: bool  # of a pooling, which count if somebody reads them
     objects: tuple[Argument, ...]  # arguments that are objects of torch's runtime
+    mask: Argument | None  # which results are asked for
     training: Argument | None  # without it a normalisation leaves its statistics as they are
 
     def read(self, args: Any, kwargs: Any, given: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
@@ -53,24 +54,24 @@ class Accesses:
         positional = [value for i, value in enumerate(args) if i not in positions]
         return list(tensors(positional, {k: v for k, v in kwargs.items() if k not in names}))
 
-    def results(self, output: Any) -> Iterator[torch.Tensor]:
-        """Yield the results that a call writes, also those in lists."""
-        if isinstance(output, torch.Tensor):
-            yield output
-        elif isinstance(output, list | tuple):
-            yield from tensors(output[: self.returned])
+    def results(self, args: Any, kwargs: Any, output: Any) -> Iterator[torch.Tensor]:
+        """Yield the new tensors that a call writes, also those in lists."""
+        if len(self.created) == 1 and not isinstance(output, tuple):
+            yield from (output,) if isinstance(output, torch.Tensor) else tensors((output,))
+            return
+        asked_for = None if self.mask is None else _given(self.mask, args, kwargs)
+        for position in self.created:
+            if asked_for is None or asked_for[position]:
+                yield from tensors((output[position],))
 
     def does_write(self, args: Any, kwargs: Any) -> bool:
         """Return whether a call writes into the arguments that it may write into."""
-        if self.training is None:
-            return True
-        position, name = self.training
-        return bool(args[position] if position < len(args) else kwargs.get(name))
+        return self.training is None or bool(_given(self.training, args, kwargs))
 
     def held_objects(self, args: Any, kwargs: Any) -> Iterator[Any]:
         """Yield the objects of torch's runtime among the arguments of a call."""
-        for position, name in self.objects:
-            value = args[position] if position < len(args) else kwargs.get(name)
+        for argument in self.objects:
+            value = _given(argument, args, kwargs)
             values = value if isinstance(value, list | tuple) else (value,)
             yield from (one for one in values if isinstance(one, torch.ScriptObject))
 
@@ -88,7 +89,11 @@ def accesses_of(operator: Operator) -> Accesses | None:
         return None  # a view, or no tensor
     return Accesses(
         unread=tuple(_unread(operator, name)),
-        returned=RETURNED.get(name),
+        created=tuple(
+            position
+            for position, result in enumerate(schema.returns[: RETURNED.get(name)])
+            if _is_new_tensor(result)
+        ),
         is_element_wise=_is_element_wise(func, name),
         copies=name in ("_to_copy", "copy_"),
         has_beta=any(argument.name == "beta" for argument in schema.arguments),
@@ -98,19 +103,26 @@ def accesses_of(operator: Operator) -> Accesses | None:
             for position, argument in enumerate(schema.arguments)
             if "__torch__" in str(argument.type)
         ),
-        training=next(
-            (
-                (position, argument.name)
-                for position, argument in enumerate(schema.arguments)
-                if argument.name in ("training", "train") and _updates_statistics(operator)
-            ),
-            None,
-        ),
+        mask=_argument(func, "output_mask", "grad_input_mask"),
+        training=_argument(func, "training", "train") if _updates_statistics(operator) else None,
     )
 
 
 def _updates_statistics(operator: Operator) -> bool:
     return any(name in RUNNING_STATISTICS for _, name in operator.writes)
+
+
+def _argument(func: OpOverload, *names: str) -> Argument | None:
+    """Return the argument that has one of some names."""
+    for position, argument in enumerate(schema_of(func).arguments):
+        if argument.name in names:
+            return position, argument.name
+    return None
+
+
+def _given(argument: Argument, args: Any, kwargs: Any) -> Any:
+    position, name = argument
+    return args[position] if position < len(args) else kwargs.get(name)
 
 
 def _is_new_tensor(result: Any) -> bool:

@@ -14,6 +14,7 @@ from pytest_flopbudget.measure.counting.traffic.accesses import accesses_of
 from pytest_flopbudget.measure.counting.traffic.fusion import FusibleTensors
 from pytest_flopbudget.measure.counting.traffic.layer_traffic import LayerTraffic
 from pytest_flopbudget.measure.counting.traffic.single_operators import SingleOperators
+from pytest_flopbudget.measure.hardware.devices import is_named
 from pytest_flopbudget.measure.params import held_tensors
 from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
 from pytest_flopbudget.measure.torch_internals.storages import storage_of
@@ -43,10 +44,12 @@ class TrafficCounter:
         tracker: ModuleTracker,
         layers: int,
         note_unknown: Callable[[str, Iterable[torch.Tensor]], None],
+        place_of: Callable[[torch.device], torch.device],
     ) -> None:
         self.traffic = LayerTraffic.of(layers)
         self.single = SingleOperators(tracker, self.traffic)
         self._tracker = tracker
+        self._place_of = place_of  # where a tensor would lie that is on a device
         self._note_unknown = note_unknown  # gets an operator and the tensors that it was given
         self._fusible = FusibleTensors()
         self._pool_indices: dict[int, tuple[int, int, Storage]] = {}  # by memory: layer, bytes
@@ -108,7 +111,7 @@ class TrafficCounter:
         output: Any,
     ) -> int | None:
         """Return the bytes that an operator reads and writes; `None` if it moves nothing."""
-        if accesses.copies and _changes_device_alone(args, kwargs):
+        if accesses.copies and self._changes_device_alone(args, kwargs):
             return None
         reads = dict(map(view_of, accesses.read(args, kwargs, given)))
         writes: dict[View, int] = {}
@@ -116,7 +119,7 @@ class TrafficCounter:
             writes = dict(map(view_of, operator.written(args, kwargs)))
         before = {view[0] for view in (*reads, *writes)}
         created = []
-        for tensor in accesses.results(output):
+        for tensor in accesses.results(args, kwargs, output):
             view, nbytes = view_of(tensor)
             if view[0] not in before:
                 created.append((tensor, nbytes))
@@ -131,6 +134,18 @@ class TrafficCounter:
         if accesses.objects:
             moved += self._bytes_held(operator, accesses.held_objects(args, kwargs), given)
         return moved
+
+    def _changes_device_alone(self, args: Any, kwargs: Any) -> bool:
+        """Return whether a copy moves a tensor to another device, and keeps its dtype."""
+        first, *rest = args
+        if rest and isinstance(rest[0], torch.Tensor):  # into the memory of another one
+            device, dtype = rest[0].device, rest[0].dtype
+        else:
+            device, dtype = kwargs.get("device"), kwargs.get("dtype")
+        if device is None or dtype not in (None, first.dtype):
+            return False
+        places = (self._place_of(first.device), self._place_of(torch.device(device)))
+        return not is_named(*places) and not is_named(*reversed(places))
 
     def _note_indices(self, indices: torch.Tensor) -> None:
         """Note the indices of a pooling: they count if somebody reads them."""
@@ -170,15 +185,3 @@ def _by_formula(name: str, formula: Formula, args: Any, kwargs: Any, output: Any
             f"found `{moved!r}`"
         )
     return moved
-
-
-def _changes_device_alone(args: Any, kwargs: Any) -> bool:
-    """Return whether a copy moves a tensor to another device, and keeps its dtype."""
-    first, *rest = args
-    if rest and isinstance(rest[0], torch.Tensor):  # into the memory of another one
-        return bool(first.device != rest[0].device and first.dtype == rest[0].dtype)
-    device, dtype = kwargs.get("device"), kwargs.get("dtype")
-    if device is None or dtype not in (None, first.dtype):
-        return False
-    named = torch.device(device)
-    return named.type != first.device.type or named.index not in (None, first.device.index)
