@@ -107,7 +107,7 @@ class Metric(Figure):
     layer_label: str = ""  # what it is called of a layer, if not by its label
     counted: str = ""  # what it counts in operators: where one is uncounted, it is unknown
     has_phases: bool = False  # in training mode, forward and backward are measured as well
-    improves_beyond_tolerance: bool = False  # less is better only if it is less by its tolerance
+    moves_by_itself: bool = False  # though exact: a new torch may run other operators
 
     @property
     def layer_heading(self) -> str:
@@ -118,6 +118,10 @@ class Metric(Figure):
     def phases(self) -> tuple[Figure, ...]:
         """The figures of forward and backward alone, which only training mode has."""
         return tuple(map(self._phase, ("forward", "backward"))) if self.has_phases else ()
+
+    def improvement(self, tolerance: Number) -> Number:
+        """Return by how much a value must be less than the baseline to be an improvement."""
+        return tolerance if self.moves_by_itself or not self.exact else 0
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -178,7 +182,7 @@ TRAFFIC = Metric(
     tolerance=Decimal("0.01"),
     counted="traffic",
     has_phases=True,
-    improves_beyond_tolerance=True,
+    moves_by_itself=True,
 )
 OPERATORS = Metric(
     key="operators",
@@ -221,7 +225,6 @@ LATENCY = Metric(
     always_shown=True,
     layer_label="time",
     has_phases=True,
-    improves_beyond_tolerance=True,
 )
 MEMORY = Metric(
     key="memory",
@@ -235,7 +238,6 @@ MEMORY = Metric(
     exact=False,
     adds_up=False,  # a peak
     tolerance=Decimal("0.05"),
-    improves_beyond_tolerance=True,
 )
 
 METRICS = {

@@ -85,7 +85,6 @@ def verdict_of(
     """Judge one value: `budget` is the largest that passes."""
     if measured > budget:
         return Verdict.EXCEEDED
-    spared = tolerance if metric.improves_beyond_tolerance else 0
-    if baseline is not None and measured < baseline * (1 - spared):
+    if baseline is not None and measured < baseline * (1 - metric.improvement(tolerance)):
         return Verdict.IMPROVED
     return Verdict.WITHIN
