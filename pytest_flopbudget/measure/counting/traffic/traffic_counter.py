@@ -16,7 +16,10 @@ from pytest_flopbudget.measure.counting.traffic.layer_traffic import LayerTraffi
 from pytest_flopbudget.measure.counting.traffic.single_operators import SingleOperators
 from pytest_flopbudget.measure.hardware.devices import is_named
 from pytest_flopbudget.measure.params import held_tensors
-from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
+from pytest_flopbudget.measure.torch_internals.dispatch import (
+    functions_as_they_are,
+    without_dispatch_modes,
+)
 from pytest_flopbudget.measure.torch_internals.storages import storage_of
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ class TrafficCounter:
         self._fusible = FusibleTensors()
         self._pool_indices: dict[int, tuple[int, int, Storage]] = {}  # by memory: layer, bytes
         self._known: dict[int, tuple[Formula | None, Accesses | None]] = {}
-        self._held: dict[int, tuple[Any, list[torch.Tensor]]] = {}  # by the id of an object
+        self._held: dict[int, tuple[Any, int]] = {}  # by the id of an object: it, its bytes
 
     def note(
         self, operator: Operator, args: Any, kwargs: Any, given: Sequence[torch.Tensor], output: Any
@@ -165,11 +168,12 @@ class TrafficCounter:
         total = 0
         for held in objects:
             if id(held) not in self._held:
-                self._held[id(held)] = held, list(held_tensors(held))
-            tensors = self._held[id(held)][1]
-            if not tensors:
+                with without_dispatch_modes():  # those of fake tensors crash
+                    self._held[id(held)] = held, sum(map(bytes_of, held_tensors(held)))
+            nbytes = self._held[id(held)][1]
+            if not nbytes:
                 self._note_unknown(operator.name, given)
-            total += sum(map(bytes_of, tensors))
+            total += nbytes
         return total
 
 
