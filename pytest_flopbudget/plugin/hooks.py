@@ -21,7 +21,13 @@ from pytest_flopbudget.plugin.items import (
     planned_path,
     uses_fixture,
 )
-from pytest_flopbudget.plugin.options import add_options, are_set, budget_folder, is_active
+from pytest_flopbudget.plugin.options import (
+    CEILINGS,
+    add_options,
+    are_set,
+    budget_folder,
+    is_active,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,9 +43,8 @@ FIXTURE: pytest.StashKey[FlopBudget] = pytest.StashKey()  # its value, of a test
 CLASH = pytest.StashKey[FlopBudgetError]()
 SKIP = "a compute budget: judge it with `pytest --flop-budget`, write it with `--update-budgets`"
 MARKER = (
-    f"{NAME}(name, metrics, max_params, max_gflops, max_latency_ms, max_memory_mb, tolerance, "
-    "layers, mode, engine, device, threads): how the compute budgets of a test are measured and "
-    "judged"
+    f"{NAME}(name, metrics, {', '.join(CEILINGS)}, tolerance, layers, mode, engine, device, "
+    "threads): how the compute budgets of a test are measured and judged"
 )
 
 

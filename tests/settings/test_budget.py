@@ -31,7 +31,11 @@ def test_the_defaults() -> None:
     budget_settings = BudgetSettings()
     assert budget_settings.metrics == ("params", "gflops", "traffic", "latency")
     assert budget_settings.tolerance == {
-        **{"params": 0, "gflops": 0, "traffic": Fraction(1, 100), "operators": 0, "weights": 0},
+        "params": 0,
+        "gflops": 0,
+        "traffic": Fraction(1, 100),
+        "operators": 0,
+        "weights": 0,
         "latency": Fraction(1, 4),
         "memory": Fraction(1, 20),
     }
