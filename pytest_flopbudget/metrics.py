@@ -41,8 +41,10 @@ class Figure:
 
     @property
     def noun(self) -> str:
-        """What follows a value in a sentence: the unit, or the label where there is none."""
-        return self.unit or self.label
+        """What follows a value in a sentence: the unit, and the label if that says no more."""
+        if self.unit in ("", self.label):
+            return self.label
+        return self.unit if self.timed else f"{self.unit} {self.label}"
 
     def of(self, profile: Any) -> int | float | None:
         """Return the value of a model, or the total of a layer; `None` if it was not measured."""
@@ -107,6 +109,7 @@ class Metric(Figure):
     layer_label: str = ""  # what it is called of a layer, if not by its label
     counted: str = ""  # what it counts in operators: where one is uncounted, it is unknown
     has_phases: bool = False  # in training mode, forward and backward are measured as well
+    by_layer: bool = False  # each layer's own is judged as well
     moves_by_itself: bool = False  # though exact: a new torch may run other operators
 
     @property
@@ -153,6 +156,7 @@ PARAMS = Metric(
     exact=True,
     tolerance=Decimal(0),
     always_shown=True,
+    by_layer=True,
 )
 GFLOPS = Metric(
     key="gflops",
@@ -168,6 +172,7 @@ GFLOPS = Metric(
     always_shown=True,
     counted="FLOPs",
     has_phases=True,
+    by_layer=True,
 )
 TRAFFIC = Metric(
     key="traffic",
@@ -183,6 +188,7 @@ TRAFFIC = Metric(
     counted="traffic",
     has_phases=True,
     moves_by_itself=True,
+    by_layer=True,
 )
 OPERATORS = Metric(
     key="operators",

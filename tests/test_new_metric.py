@@ -56,6 +56,7 @@ EXACT = Metric(
     exact=True,
     tolerance=Decimal("0.01"),
     has_phases=True,
+    by_layer=True,
 )
 NOISY = Metric(
     key="energy",
@@ -251,8 +252,8 @@ def test_it_stands_beside_a_latency() -> None:
 def test_an_increase_against_another_commit_is_found() -> None:
     found = find_increases({"a.yaml": stored()}, {"a.yaml": update(stored(), measured(**GROWN))})
     assert [(one.metric, increase_text(one)) for one in found] == [
-        ("cache", "+0.1000 MB (+2.5 %)"),
-        ("energy", f"+1.00 J (+50.0 %) on {ENVIRONMENT.key}"),
+        ("cache", "+0.1000 MB cache (+2.5 %)"),
+        ("energy", f"+1.00 J energy (+50.0 %) on {ENVIRONMENT.key}"),
     ]
 
 
@@ -294,7 +295,7 @@ def test_the_table_of_layers_has_a_column_of_it() -> None:
         *("time (ms)", "energy (J)", "cache (MB)", "GFLOPs", "params")
     ]
     assert first.split()[:5] == ["-", "-", "1.000", "0.0100", "100"]
-    assert layer_table(measured())[-2].endswith(", 4.000 MB, 2.00 J")
+    assert layer_table(measured())[-2].endswith(", 4.000 MB cache, 2.00 J energy")
 
 
 def test_it_has_no_column_where_it_was_not_measured() -> None:

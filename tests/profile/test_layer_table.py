@@ -104,7 +104,7 @@ def test_memory_has_a_column_where_it_was_measured() -> None:
     cells = [row.split()[1] for row in table[1:-2]]
     assert cells == ["1.00", "0.02", "-", "0.00", "1.23", "1.30"]
     assert table[-2:] == [
-        "Net: 6 layers, 1,000 params, 1,000 trainable, 0.1000 GFLOPs, 1.30 MB",
+        "Net: 6 layers, 1,000 params, 1,000 trainable, 0.1000 GFLOPs, 1.30 MB memory",
         "measured on cpu, Intel Xeon 6960P, 2 cores, 1 thread, float32, torch 2.13",
     ]
 
@@ -112,7 +112,7 @@ def test_memory_has_a_column_where_it_was_measured() -> None:
 def test_a_small_model_has_more_decimals() -> None:
     *_, total, summary, _ = layer_table(with_memory(8192))
     assert total.split()[1] == "0.00819"
-    assert summary.endswith(", 0.00819 MB")
+    assert summary.endswith(", 0.00819 MB memory")
 
 
 def test_without_flops_the_share_is_that_of_params() -> None:
