@@ -244,4 +244,14 @@ def test_every_table_is_aligned(spec: dict[str, Costs], latency: float | None, d
     table = lines[: lines.index(next(line for line in lines if line.startswith("Net: ")))]
     figures = ["time (ms)", "memory (MB)", "GFLOPs", "params"]
     assert {*figures} == headings(table[0]) - {column.heading for column in OTHER_COLUMNS}
-    assert_is_table(table, "rrrr" + "".join(column.side for column in OTHER_COLUMNS))
+    others = [column for column in OTHER_COLUMNS if column.of is None]  # traffic was not measured
+    assert_is_table(table, "rrrr" + "".join(column.side for column in others))
+
+
+def test_intensity_is_flops_per_byte() -> None:
+    costs = {"traffic_bytes": 4_000_000, "own_traffic_bytes": 4_000_000}
+    moved = {**dict.fromkeys(NET, costs), "": {"traffic_bytes": 8_000_000}}
+    heading, first, *_ = layer_table(profile(NET, moved, traffic_bytes=8_000_000))
+    assert {"traffic (MB)", "intensity"} <= headings(heading)
+    assert "  2.5  " in f"{first}  "  # `stem`: 10,000,000 FLOPs
+    assert "intensity" not in headings(layer_table(profile(NET))[0])
