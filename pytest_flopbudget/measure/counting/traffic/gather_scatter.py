@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_flopbudget.measure.counting.formulas.registry import TRAFFIC, ShapeOf
+from pytest_flopbudget.measure.counting.formulas.view_bytes import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +145,8 @@ def _scattered(read: int, written: int, accumulates: bool = False) -> int:
 
 
 def _bytes(shapes: Sequence[Any]) -> int:
-    return sum(shape.nbytes for shape in shapes if isinstance(shape, ShapeOf))
+    """Return the bytes of all tensors among some arguments, each view once."""
+    return sum(dict(view_of(one.tensor) for one in shapes if isinstance(one, ShapeOf)).values())
 
 
 def _indexed(x: Shape, indices: Sequence[ShapeOf | None]) -> int:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     import torch
 
 
-def in_the_order_of(query: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-    """Return the output of attention with its dimensions in the order that its query has."""
+def in_the_order_of(steps: tuple[int, ...], output: torch.Tensor) -> torch.Tensor:
+    """Return a tensor with its dimensions in the order of those that have these strides.
+
+    So attention gives its output as its query lies, and gradients as their tensors do.
+    """
     with functions_as_they_are():
-        steps = query.stride()
         order = sorted(range(len(steps)), key=lambda dim: (-steps[dim], dim))
         packed = contiguous([output.shape[dim] for dim in order])
         strides = tuple(step for _, step in sorted(zip(order, packed, strict=True)))

@@ -95,13 +95,13 @@ class SingleOperators:
         if self._is_running or (func in DROPOUT and not _drops(*args, **kwargs)):
             return run_composite(func, args, kwargs)
         if torch.is_grad_enabled() and func.name() != "aten::dropout_":
-            args, kwargs = tree_map_only(torch.Tensor, _alias, (args, kwargs))
+            args, kwargs = tree_map_only(torch.Tensor, self._alias, (args, kwargs))
         start = next_sequence_number()
         self._is_running = True
         try:
             output = run_composite(func, args, kwargs)
             if func is ATTENTION:
-                output = in_the_order_of(args[0], output)
+                output = in_the_order_of(args[0].stride(), output)
         finally:
             self._is_running = False
         with functions_as_they_are():
@@ -112,6 +112,27 @@ class SingleOperators:
             self._starts.append(start)
             self._backwards.append(_Backward(end, layer, moved))
         return output
+
+    def _alias(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a view of an input whose gradient is summed up before it leaves the function.
+
+        Else the sums inside of a function, of which a backend may need none, would look like those
+        of gradients that it shares with others. It leaves as its tensor lies: what that takes is
+        none of the model's copies.
+        """
+        if not tensor.requires_grad:
+            return tensor
+        with functions_as_they_are():
+            alias, steps = tensor.view_as(tensor), tensor.stride()
+            alias.register_hook(partial(self._in_order, steps))
+        return alias
+
+    def _in_order(self, steps: tuple[int, ...], gradient: torch.Tensor) -> torch.Tensor:
+        was_running, self._is_running = self._is_running, True
+        try:
+            return in_the_order_of(steps, gradient)
+        finally:
+            self._is_running = was_running
 
     def _backward_of(self, number: int) -> _Backward | None:
         position = bisect_right(self._starts, number) - 1
@@ -151,15 +172,3 @@ def _run(func: OpOverload, *args: Any, **kwargs: Any) -> Any:
 def _drops(x: torch.Tensor, p: float, train: bool) -> bool:
     """Return whether dropout does anything."""
     return bool(train and p and x.numel())
-
-
-def _alias(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a view of an input whose gradient is summed up before it leaves the function.
-
-    Else the sums inside of a function, of which a backend may need none, would look like those of
-    the gradients that it shares with others.
-    """
-    if not tensor.requires_grad:
-        return tensor
-    with functions_as_they_are():
-        return tensor.view_as(tensor)
