@@ -47,8 +47,7 @@ def weight_bytes(layers: Layers) -> list[int]:
         storages = {storage_address(one): one for tensor in held for one in memory_of(tensor)}
         new = [storage.nbytes() for key, storage in storages.items() if key not in seen]
         seen |= storages.keys()
-        packed = sum(tensor.numel() * tensor.itemsize for tensor in packed_tensors(module))
-        own.append(sum(new) + packed)
+        own.append(sum(new) + sum(map(packed_bytes, packed_tensors(module))))
     return own
 
 
@@ -62,6 +61,12 @@ def packed_tensors(module: nn.Module) -> list[torch.Tensor]:
     objects = [v for v in vars(module).values() if isinstance(v, torch.ScriptObject)]
     tensors = list(held_tensors(objects))  # held, so that addresses stay theirs
     return list({tensor.data_ptr(): tensor for tensor in tensors}.values())
+
+
+def packed_bytes(tensor: torch.Tensor) -> int:
+    """Return the bytes in which an unpacked tensor is stored: a matrix of floats as float16."""
+    is_half = tensor.dtype is torch.float32 and tensor.dim() > len(("bias",))
+    return tensor.numel() * (torch.float16.itemsize if is_half else tensor.itemsize)
 
 
 def held_tensors(value: Any) -> Iterator[torch.Tensor]:

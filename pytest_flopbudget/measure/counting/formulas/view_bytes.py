@@ -31,9 +31,10 @@ def elements_of(size: tuple[int, ...], stride: tuple[int, ...]) -> int:
 def view_of(tensor: torch.Tensor) -> tuple[View, int]:
     """Return the identity of a view, and its bytes: of a sparse tensor those of its parts."""
     try:  # faster than to ask first; what has no strides refuses
-        size, stride, address = tensor.shape, tensor.stride(), address_of(tensor)
-        place = address, tensor.storage_offset(), size, stride
-    except (NotImplementedError, RuntimeError):
+        memory = storage_address(tensor.untyped_storage())
+        size, stride = tensor.shape, tensor.stride()
+        place = memory, tensor.storage_offset(), size, stride
+    except (NotImplementedError, RuntimeError, ValueError):
         return (id(tensor), 0, tensor.shape if not tensor.is_nested else (), ()), _parts(tensor)
     return place, elements_of(size, stride) * tensor.itemsize
 
@@ -41,14 +42,6 @@ def view_of(tensor: torch.Tensor) -> tuple[View, int]:
 def bytes_of(tensor: torch.Tensor) -> int:
     """Return the bytes of a tensor: what reading or writing it once moves."""
     return view_of(tensor)[1]
-
-
-def address_of(tensor: torch.Tensor) -> int:
-    """Return the identity of the memory of a tensor, as long as it is alive."""
-    try:
-        return storage_address(tensor.untyped_storage())
-    except (NotImplementedError, RuntimeError):  # it has none of its own, or hides it
-        return id(tensor)
 
 
 def _parts(tensor: torch.Tensor) -> int:

@@ -15,7 +15,7 @@ from pytest_flopbudget.measure.counting.traffic.fusion import FusibleTensors
 from pytest_flopbudget.measure.counting.traffic.layer_traffic import LayerTraffic
 from pytest_flopbudget.measure.counting.traffic.single_operators import SingleOperators
 from pytest_flopbudget.measure.hardware.devices import is_named
-from pytest_flopbudget.measure.params import held_tensors
+from pytest_flopbudget.measure.params import held_tensors, packed_bytes
 from pytest_flopbudget.measure.torch_internals.dispatch import (
     functions_as_they_are,
     without_dispatch_modes,
@@ -169,7 +169,7 @@ class TrafficCounter:
         for held in objects:
             if id(held) not in self._held:
                 with without_dispatch_modes():  # those of fake tensors crash
-                    self._held[id(held)] = held, sum(map(bytes_of, held_tensors(held)))
+                    self._held[id(held)] = held, sum(map(packed_bytes, held_tensors(held)))
             nbytes = self._held[id(held)][1]
             if not nbytes:
                 self._note_unknown(operator.name, given)
