@@ -12,7 +12,13 @@ if TYPE_CHECKING:
         register_flop_formula as register_flop_formula,
     )
     from pytest_flopbudget.measure.counting.formulas import (
+        register_traffic_formula as register_traffic_formula,
+    )
+    from pytest_flopbudget.measure.counting.formulas import (
         unregister_flop_formula as unregister_flop_formula,
+    )
+    from pytest_flopbudget.measure.counting.formulas import (
+        unregister_traffic_formula as unregister_traffic_formula,
     )
     from pytest_flopbudget.profile.environment import Environment as Environment
     from pytest_flopbudget.profile.model_profile import LayerProfile as LayerProfile
@@ -25,7 +31,9 @@ _HOMES = {
     "ModelProfile": "profile.model_profile",
     "profile_model": "api",
     "register_flop_formula": "measure.counting.formulas",
+    "register_traffic_formula": "measure.counting.formulas",
     "unregister_flop_formula": "measure.counting.formulas",
+    "unregister_traffic_formula": "measure.counting.formulas",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the names above
 __version__ = "0.1.0"

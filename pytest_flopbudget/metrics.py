@@ -41,8 +41,10 @@ class Figure:
 
     @property
     def noun(self) -> str:
-        """What follows a value in a sentence: the unit, or the label where there is none."""
-        return self.unit or self.label
+        """What follows a value in a sentence: the unit, and the label if that says no more."""
+        if self.unit in ("", self.label):
+            return self.label
+        return self.unit if self.timed else f"{self.unit} {self.label}"
 
     def of(self, profile: Any) -> int | float | None:
         """Return the value of a model, or the total of a layer; `None` if it was not measured."""
@@ -107,6 +109,8 @@ class Metric(Figure):
     layer_label: str = ""  # what it is called of a layer, if not by its label
     counted: str = ""  # what it counts in operators: where one is uncounted, it is unknown
     has_phases: bool = False  # in training mode, forward and backward are measured as well
+    by_layer: bool = False  # each layer's own is judged as well
+    moves_by_itself: bool = False  # though exact: a new torch may run other operators
 
     @property
     def layer_heading(self) -> str:
@@ -117,6 +121,10 @@ class Metric(Figure):
     def phases(self) -> tuple[Figure, ...]:
         """The figures of forward and backward alone, which only training mode has."""
         return tuple(map(self._phase, ("forward", "backward"))) if self.has_phases else ()
+
+    def improvement(self, tolerance: Number) -> Number:
+        """Return by how much a value must be less than the baseline to be an improvement."""
+        return tolerance if self.moves_by_itself or not self.exact else 0
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -148,6 +156,7 @@ PARAMS = Metric(
     exact=True,
     tolerance=Decimal(0),
     always_shown=True,
+    by_layer=True,
 )
 GFLOPS = Metric(
     key="gflops",
@@ -163,6 +172,49 @@ GFLOPS = Metric(
     always_shown=True,
     counted="FLOPs",
     has_phases=True,
+    by_layer=True,
+)
+TRAFFIC = Metric(
+    key="traffic",
+    field="traffic_bytes",
+    yaml_key="traffic_mb",
+    ceiling="max_traffic_mb",
+    label="traffic",
+    unit="MB",
+    scale=10**6,
+    decimals=2,
+    exact=True,
+    tolerance=Decimal("0.01"),
+    counted="traffic",
+    has_phases=True,
+    moves_by_itself=True,
+    by_layer=True,
+)
+OPERATORS = Metric(
+    key="operators",
+    field="operators",
+    yaml_key="operators",
+    ceiling="max_operators",
+    label="operators",
+    unit="",
+    scale=1,
+    decimals=0,
+    exact=True,
+    tolerance=Decimal(0),
+    counted="operators",
+    has_phases=True,
+)
+WEIGHTS = Metric(
+    key="weights",
+    field="weights_bytes",
+    yaml_key="weights_mb",
+    ceiling="max_weights_mb",
+    label="weights",
+    unit="MB",
+    scale=10**6,
+    decimals=2,
+    exact=True,
+    tolerance=Decimal(0),
 )
 LATENCY = Metric(
     key="latency",
@@ -194,7 +246,9 @@ MEMORY = Metric(
     tolerance=Decimal("0.05"),
 )
 
-METRICS = {metric.key: metric for metric in (PARAMS, GFLOPS, LATENCY, MEMORY)}
+METRICS = {
+    metric.key: metric for metric in (PARAMS, GFLOPS, TRAFFIC, OPERATORS, WEIGHTS, LATENCY, MEMORY)
+}
 
 
 def exact_metrics() -> list[Metric]:

@@ -29,6 +29,18 @@ def test_the_table() -> None:
     } == {
         "params": ("params", "params", "max_params", "params", "", 1, True, Decimal(0)),
         "gflops": ("flops", "gflops", "max_gflops", "GFLOPs", "GFLOPs", 10**9, True, Decimal(0)),
+        "traffic": (
+            *("traffic_bytes", "traffic_mb", "max_traffic_mb", "traffic", "MB", 10**6, True),
+            Decimal("0.01"),
+        ),
+        "operators": (
+            *("operators", "operators", "max_operators", "operators", "", 1, True),
+            Decimal(0),
+        ),
+        "weights": (
+            *("weights_bytes", "weights_mb", "max_weights_mb", "weights", "MB", 10**6, True),
+            Decimal(0),
+        ),
         "latency": (
             *("latency_ms", "total_ms", "max_latency_ms", "latency", "ms", 1, False),
             Decimal("0.25"),
@@ -61,6 +73,15 @@ def test_the_figures_of_training_have_names_of_their_own() -> None:
             ("forward_flops", "forward_gflops", "forward (GFLOPs)"),
             ("backward_flops", "backward_gflops", "backward (GFLOPs)"),
         ],
+        "traffic": [
+            ("forward_traffic_bytes", "forward_traffic_mb", "forward (MB)"),
+            ("backward_traffic_bytes", "backward_traffic_mb", "backward (MB)"),
+        ],
+        "operators": [
+            ("forward_operators", "forward_operators", "forward"),
+            ("backward_operators", "backward_operators", "backward"),
+        ],
+        "weights": [],
         "latency": [
             ("forward_latency_ms", "forward_ms", "forward (ms)"),
             ("backward_latency_ms", "backward_ms", "backward (ms)"),

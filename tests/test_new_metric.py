@@ -46,17 +46,18 @@ if TYPE_CHECKING:
     from pytest_flopbudget.baseline.record import Baseline
 
 EXACT = Metric(
-    key="traffic",
-    field="traffic_bytes",
-    yaml_key="traffic_mb",
-    ceiling="max_traffic_mb",
-    label="traffic",
+    key="cache",
+    field="cache_bytes",
+    yaml_key="cache_mb",
+    ceiling="max_cache_mb",
+    label="cache",
     unit="MB",
     scale=10**6,
     decimals=2,
     exact=True,
     tolerance=Decimal("0.01"),
     has_phases=True,
+    by_layer=True,
 )
 NOISY = Metric(
     key="energy",
@@ -75,20 +76,20 @@ NOISY = Metric(
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(LayerProfile):
-    traffic_bytes: int | None = None
-    own_traffic_bytes: int | None = None
-    forward_traffic_bytes: int | None = None
-    own_forward_traffic_bytes: int | None = None
-    backward_traffic_bytes: int | None = None
-    own_backward_traffic_bytes: int | None = None
+    cache_bytes: int | None = None
+    own_cache_bytes: int | None = None
+    forward_cache_bytes: int | None = None
+    own_forward_cache_bytes: int | None = None
+    backward_cache_bytes: int | None = None
+    own_backward_cache_bytes: int | None = None
     energy_uj: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model(ModelProfile):
-    traffic_bytes: int | None = None
-    forward_traffic_bytes: int | None = None
-    backward_traffic_bytes: int | None = None
+    cache_bytes: int | None = None
+    forward_cache_bytes: int | None = None
+    backward_cache_bytes: int | None = None
     energy_uj: int | None = None
 
 
@@ -115,16 +116,16 @@ def bytes_of(path: str, own: dict[str, int]) -> dict[str, int]:
     mine = own.get(path, 0)
     total = mine if path else sum(own.values())
     return {
-        "own_traffic_bytes": mine,
-        "traffic_bytes": total,
-        "own_forward_traffic_bytes": mine // 4,
-        "forward_traffic_bytes": total // 4,
-        "own_backward_traffic_bytes": mine - mine // 4,
-        "backward_traffic_bytes": total - total // 4,
+        "own_cache_bytes": mine,
+        "cache_bytes": total,
+        "own_forward_cache_bytes": mine // 4,
+        "forward_cache_bytes": total // 4,
+        "own_backward_cache_bytes": mine - mine // 4,
+        "backward_cache_bytes": total - total // 4,
     }
 
 
-BOTH = ("params", "traffic", "energy")
+BOTH = ("params", "cache", "energy")
 
 
 def agreed(*metrics: str, **more: Any) -> BudgetSettings:
@@ -139,20 +140,20 @@ def stored() -> Baseline:
     return update(None, measured())
 
 
-GROWN = {"head": 3_100_000, "energy": 3_000_000}  # traffic +2.5 %, energy +50 %
+GROWN = {"head": 3_100_000, "energy": 3_000_000}  # cache +2.5 %, energy +50 %
 
 
 # ------------------------------------------------------------------------------- settings
 
 
 def test_it_can_be_asked_for_and_is_given_its_tolerance_and_its_ceiling() -> None:
-    assert parsers.metrics("energy,traffic,params") == ("params", "traffic", "energy")
-    assert parsers.tolerance("5%")["traffic"] == Fraction(1, 20)
+    assert parsers.metrics("energy,cache,params") == ("params", "cache", "energy")
+    assert parsers.tolerance("5%")["cache"] == Fraction(1, 20)
     assert parsers.tolerance("energy=5%") == {"energy": Fraction(1, 20)}
-    assert BudgetSettings().tolerance["traffic"] == Fraction(1, 100)
-    marker = parse_arguments("marker", (), {"max_traffic_mb": 3.5, "max_energy_j": 1})
+    assert BudgetSettings().tolerance["cache"] == Fraction(1, 100)
+    marker = parse_arguments("marker", (), {"max_cache_mb": 3.5, "max_energy_j": 1})
     assert with_arguments(BudgetSettings(), [marker]).ceilings == {
-        "traffic": 3_500_000,
+        "cache": 3_500_000,
         "energy": 10**6,
     }
 
@@ -165,7 +166,7 @@ def words(*verdicts: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("now", "traffic", "energy"),
+    ("now", "cache", "energy"),
     [
         ({}, "within", "within"),
         ({"head": 3_040_000, "energy": 2_200_000}, "within", "within"),  # both at their limits
@@ -174,26 +175,26 @@ def words(*verdicts: Any) -> dict[str, str]:
         ({"energy": 1_799_999}, "within", "improved"),
     ],
 )
-def test_it_is_judged(now: dict[str, int], traffic: str, energy: str) -> None:
+def test_it_is_judged(now: dict[str, int], cache: str, energy: str) -> None:
     found = words(*judge(measured(**now), stored(), agreed(each_layer=False)).metrics)
-    assert found == {"params": "within", "traffic": traffic, "energy": energy}
+    assert found == {"params": "within", "cache": cache, "energy": energy}
 
 
 def test_layers_are_judged_by_what_is_exact() -> None:
     judgement = judge(measured(stem=1_020_000, head=2_980_000), stored(), agreed())
-    assert [(v.path, v.metric) for v in judgement.failing] == [("stem", "traffic")]
+    assert [(v.path, v.metric) for v in judgement.failing] == [("stem", "cache")]
 
 
 def test_a_ceiling_limits_it() -> None:
-    limited = agreed(ceilings={"traffic": Fraction(10**6), "energy": Fraction(10**6)})
+    limited = agreed(ceilings={"cache": Fraction(10**6), "energy": Fraction(10**6)})
     for judgement in (judge(measured(), stored(), limited), judge_ceilings(measured(), limited)):
-        assert {v.metric for v in judgement.failing} == {"traffic", "energy"}
+        assert {v.metric for v in judgement.failing} == {"cache", "energy"}
 
 
 def test_what_is_not_in_the_baseline_is_told() -> None:
     old = baseline()
-    assert words(*judge(measured(), old, agreed("traffic", "energy")).metrics) == {
-        "traffic": "unbudgeted",
+    assert words(*judge(measured(), old, agreed("cache", "energy")).metrics) == {
+        "cache": "unbudgeted",
         "energy": "not_compared",
     }
     lines = list(outcome_lines(settings(), [result(measured(), old, agreed("energy"))]))
@@ -206,17 +207,17 @@ def test_what_is_not_in_the_baseline_is_told() -> None:
 
 def test_it_is_stored_and_read_back() -> None:
     lines = text_of(stored()).splitlines()
-    traffic = "traffic_mb: 3, forward_traffic_mb: 0.75, backward_traffic_mb: 2.25"
-    assert f"  head: {{type: Linear, params: 700, {traffic}}}" in lines
+    cache = "cache_mb: 3, forward_cache_mb: 0.75, backward_cache_mb: 2.25"
+    assert f"  head: {{type: Linear, params: 700, {cache}}}" in lines
     assert lines[8] == (
-        "total: {params: 1000, traffic_mb: 4, forward_traffic_mb: 1, backward_traffic_mb: 3}"
+        "total: {params: 1000, cache_mb: 4, forward_cache_mb: 1, backward_cache_mb: 3}"
     )
     assert lines[-1] == "    energy_j: 2"
     assert parse(text_of(stored()), "a.yaml") == stored()
 
 
 def test_a_total_that_is_not_the_sum_is_refused() -> None:
-    text = text_of(stored()).replace("{params: 1000, traffic_mb: 4", "{params: 1000, traffic_mb: 5")
+    text = text_of(stored()).replace("{params: 1000, cache_mb: 4", "{params: 1000, cache_mb: 5")
     with pytest.raises(BaselineError, match="expected the sum of `own`, 4, found 5"):
         parse(text, "a.yaml")
 
@@ -229,7 +230,7 @@ def test_an_update_keeps_what_was_not_measured() -> None:
 
 def test_an_update_takes_what_was_measured() -> None:
     new = update(stored(), measured(**GROWN))
-    assert (new.total["traffic_bytes"], new.own["head"].costs["traffic_bytes"]) == (
+    assert (new.total["cache_bytes"], new.own["head"].costs["cache_bytes"]) == (
         4_100_000,
         3_100_000,
     )
@@ -252,8 +253,8 @@ def test_it_stands_beside_a_latency() -> None:
 def test_an_increase_against_another_commit_is_found() -> None:
     found = find_increases({"a.yaml": stored()}, {"a.yaml": update(stored(), measured(**GROWN))})
     assert [(one.metric, increase_text(one)) for one in found] == [
-        ("traffic", "+0.1000 MB (+2.5 %)"),
-        ("energy", f"+1.00 J (+50.0 %) on {ENVIRONMENT.key}"),
+        ("cache", "+0.1000 MB cache (+2.5 %)"),
+        ("energy", f"+1.00 J energy (+50.0 %) on {ENVIRONMENT.key}"),
     ]
 
 
@@ -266,55 +267,55 @@ def failed() -> Any:
 
 def test_a_failure_tells_it() -> None:
     lines = failure_lines(failed())
-    changes = "traffic +2.5 %, energy +50.0 %"
+    changes = "cache +2.5 %, energy +50.0 %"
     assert (
         " ".join(lines[:2]).strip()
         == f"`Net` exceeds its budget: {changes}, mostly `head` (Linear)"
     )
     rows = [line.split("  ") for line in lines if "exceeded" in line]
-    assert [row[1] for row in rows] == ["traffic (MB)", "energy (J)"]
-    at = lines.index("traffic: 1 layer changed, by own traffic:")
+    assert [row[1] for row in rows] == ["cache (MB)", "energy (J)"]
+    at = lines.index("cache: 1 layer changed, by own cache:")
     assert lines[at + 1] == "  head  Linear  +0.100  100 %  3.000 -> 3.100"
 
 
 def test_the_terminal_tells_it() -> None:
     heading, _, row = budget_lines([failed()])
     assert heading.split() == [
-        *("verdict", "params", "traffic", "(MB)", "energy", "(J)", "budget"),
+        *("verdict", "params", "cache", "(MB)", "energy", "(J)", "budget"),
     ]
     assert row.split() == [
         *("exceeded", "1,000", "4.100", "+2.5", "%", "3.00", "+50.0", "%", "test_net"),
     ]
     (_, line) = change_lines([update_of(failed())])
-    assert line.endswith(": traffic +2.5 %, energy +50.0 %")
+    assert line.endswith(": cache +2.5 %, energy +50.0 %")
 
 
 def test_the_table_of_layers_has_a_column_of_it() -> None:
     heading, first, *_ = layer_table(measured())
     assert [name for name in heading.split("  ") if name][:5] == [
-        *("time (ms)", "energy (J)", "traffic (MB)", "GFLOPs", "params")
+        *("time (ms)", "energy (J)", "cache (MB)", "GFLOPs", "params")
     ]
     assert first.split()[:5] == ["-", "-", "1.000", "0.0100", "100"]
-    assert layer_table(measured())[-2].endswith(", 4.000 MB, 2.00 J")
+    assert layer_table(measured())[-2].endswith(", 4.000 MB cache, 2.00 J energy")
 
 
 def test_it_has_no_column_where_it_was_not_measured() -> None:
     plain = Model(
         **given(profile()) | {"layers": tuple(Layer(**given(r)) for r in profile().layers)}
     )
-    assert "traffic" not in layer_table(plain)[0]
+    assert "cache" not in layer_table(plain)[0]
     assert "energy" not in layer_table(plain)[0]
 
 
 def test_markdown_tells_it() -> None:
     text = markdown_text(run(failed()))
-    assert "| verdict | budget | params | traffic (MB) | energy (J) |" in text
+    assert "| verdict | budget | params | cache (MB) | energy (J) |" in text
     assert "4.000 → 4.100<br>**+2.5 %**" in text
 
 
 def test_json_tells_it() -> None:
     (budget,) = json.loads(json_text(run(failed())))["budgets"]
-    assert budget["metrics"]["traffic"] == {
+    assert budget["metrics"]["cache"] == {
         "measured": 4.1,
         "baseline": 4,
         "budget": 4.04,
@@ -322,17 +323,17 @@ def test_json_tells_it() -> None:
         "reason": "",
     }
     assert budget["metrics"]["energy"]["verdict"] == "exceeded"
-    assert (budget["traffic_bytes"], budget["energy_uj"]) == (4_100_000, 3_000_000)
+    assert (budget["cache_bytes"], budget["energy_uj"]) == (4_100_000, 3_000_000)
     head = next(layer for layer in budget["layers"] if layer["path"] == "head")
-    assert head["verdicts"]["traffic"]["verdict"] == "exceeded"
+    assert head["verdicts"]["cache"]["verdict"] == "exceeded"
 
 
 def test_the_page_tells_it() -> None:
     data = page_data(run(failed()))
-    assert [metric["key"] for metric in data["metrics"]][-2:] == ["traffic", "energy"]
+    assert [metric["key"] for metric in data["metrics"]][-2:] == ["cache", "energy"]
     (budget,) = data["budgets"]
-    assert budget["layers"]["metrics"]["traffic"] == {
+    assert budget["layers"]["metrics"]["cache"] == {
         "own": [0, 1_000_000, 0, 0, 0, 3_100_000],
         "before": {5: 3_000_000},
     }
-    assert dict(budget["facts"])["traffic (MB)"] == "1.025 forward, 3.075 backward"
+    assert dict(budget["facts"])["cache (MB)"] == "1.025 forward, 3.075 backward"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.escaping import encodable
 from pytest_flopbudget.measure.counting import thop_engine
-from pytest_flopbudget.measure.params import count_params, state_of
+from pytest_flopbudget.measure.params import count_params, state_of, weight_bytes
+from pytest_flopbudget.metrics import GFLOPS, OPERATORS, TRAFFIC, WEIGHTS, figures_of
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     Columns = dict[str, Sequence[Any]]  # by the name of a field of `LayerProfile`: for each layer
 
+COUNTED = (GFLOPS, TRAFFIC, OPERATORS, WEIGHTS)  # and of the model what they are of its root
+
 
 def build_profile(
     profiled: ProfiledCall,
@@ -35,6 +38,9 @@ def build_profile(
     layers, training = profiled.layers, profiled.call.training
     latency, memory = device_run.latency, device_run.memory
     columns = _param_columns(layers)
+    if WEIGHTS.key in settings.metrics:
+        own = weight_bytes(layers)
+        columns |= {"own_weights_bytes": own, "weights_bytes": layers.totals(own)}
     if count is not None:
         columns |= _count_columns(count, layers, training=training)
     if latency is not None and latency.own is not None:
@@ -43,6 +49,7 @@ def build_profile(
         columns["memory_bytes"] = memory.layer_bytes
     profiles = tuple(_layer_profiles(layers, columns))
     root = profiles[0]
+    totals: dict[str, Any] = {figure.field: figure.of(root) for figure in figures_of(COUNTED)}
     return ModelProfile(
         model=root.type,
         mode=settings.mode,
@@ -53,15 +60,13 @@ def build_profile(
         params=root.params,
         trainable_params=root.trainable_params,
         buffers=sum(buffer.numel() for buffer in profiled.module.buffers()),
-        flops=root.flops,
-        forward_flops=root.forward_flops,
-        backward_flops=root.backward_flops,
+        **totals,
         **({} if latency is None else _latency_fields(latency, training=training)),
         memory_bytes=None if memory is None else memory.total_bytes,
         layers=profiles,
         **({} if count is None else _count_fields(count, layers)),
         environment=device_run.environment,
-        not_measured=device_run.not_measured,
+        not_measured={**_not_counted(settings), **device_run.not_measured},
     )
 
 
@@ -89,34 +94,55 @@ def _param_columns(layers: Layers) -> Columns:
 
 
 def _count_columns(count: FlopCount, layers: Layers, *, training: bool) -> Columns:
-    own = [f + b for f, b in zip(count.forward, count.backward, strict=True)]
     columns: Columns = {
-        "own_flops": own,
-        "flops": layers.totals(own),
         "calls": count.module_calls.calls,
         "input_shapes": count.module_calls.inputs,
         "output_shapes": count.module_calls.outputs,
     }
-    if training:
-        columns |= {
-            "own_forward_flops": count.forward,
-            "forward_flops": layers.totals(count.forward),
-            "own_backward_flops": count.backward,
-            "backward_flops": layers.totals(count.backward),
-        }
+    counts = {"flops": (count.forward, count.backward)}
+    if (traffic := count.traffic) is not None:
+        counts["traffic_bytes"] = traffic.forward_bytes, traffic.backward_bytes
+        counts["operators"] = traffic.forward_operators, traffic.backward_operators
+    for field, (forward, backward) in counts.items():
+        both = [f + b for f, b in zip(forward, backward, strict=True)]
+        phases = {f"forward_{field}": forward, f"backward_{field}": backward} if training else {}
+        for name, own in {field: both, **phases}.items():
+            columns |= {f"own_{name}": own, name: layers.totals(own)}
     return columns
+
+
+def _not_counted(settings: MeasureSettings) -> dict[str, str]:
+    """Return why what was asked for was not counted, by metric: THOP sees no operators."""
+    if settings.engine == "dispatch":
+        return {}
+    reason = f"the engine `{settings.engine}` counts layers, and sees no operator"
+    return {key: reason for key in (TRAFFIC.key, OPERATORS.key) if key in settings.metrics}
 
 
 def _count_fields(count: FlopCount, layers: Layers) -> dict[str, Any]:
     return {
+        "fused_traffic_bytes": _fused_bytes(count),
         "uncounted": tuple(
-            Uncounted(operator=name, path=layers.paths[layer], shapes=ran.shapes, calls=ran.calls)
+            Uncounted(
+                operator=name,
+                path=layers.paths[layer],
+                shapes=ran.shapes,
+                calls=ran.calls,
+                unknown=ran.unknown,
+            )
             for (name, layer), ran in count.uncounted.items()
         ),
         "unused": tuple(map(encodable, count.unused)),
         "counted_on": count.counted_on,
         "data_dependent": count.data_dependent,
     }
+
+
+def _fused_bytes(count: FlopCount) -> int | None:
+    traffic = count.traffic
+    if traffic is None:
+        return None
+    return sum(traffic.forward_bytes) + sum(traffic.backward_bytes) - traffic.fusible_bytes
 
 
 def _latency_columns(own: OwnTimes, layers: Layers, *, training: bool) -> Columns:

@@ -137,6 +137,11 @@ class OperatorMode(DispatchMode):
         del operator, given
         return False
 
+    def run_composite(self, operator: Operator, args: Any, kwargs: Any) -> Any:
+        """Run an operator that is made of others, and see these."""
+        with self:
+            return operator.func.decompose(*args, **kwargs)
+
     def run_higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
         """Run an operator that takes functions, and see the operators in these if torch lets us."""
         kernel = plain_form(func) or eager_kernel(func)
@@ -157,6 +162,5 @@ class OperatorMode(DispatchMode):
             return self.run_higher_order(func, args, kwargs)
         operator, given = operator_of(func), list(tensors(args, kwargs))
         if operator.is_composite and not self.is_run_whole(operator, given):
-            with self:
-                return func.decompose(*args, **kwargs)
+            return self.run_composite(operator, args, kwargs)
         return self.run(operator, args, kwargs, given)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_flopbudget.measure.torch_internals.modules import unpacked
+from pytest_flopbudget.measure.torch_internals.storages import memory_of
+from pytest_flopbudget.measure.torch_internals.tensors import storage_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +76,22 @@ def _ranks(tensor: torch.Tensor) -> int:
     return int(spread.device_mesh.size()) if is_sharded else 1
 
 
+def weight_bytes(layers: Layers) -> list[int]:
+    """Return how many bytes the parameters and buffers of each layer lie in.
+
+    Each storage counts once, in the first layer that holds a tensor in it.
+    """
+    own: list[int] = []
+    seen: set[int] = set()
+    for module in layers.modules:
+        held = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        storages = {storage_address(one): one for tensor in held for one in memory_of(tensor)}
+        new = [storage.nbytes() for key, storage in storages.items() if key not in seen]
+        seen |= storages.keys()
+        own.append(sum(new) + sum(map(packed_bytes, packed_tensors(module))))
+    return own
+
+
 def packed_scalars(module: nn.Module) -> int:
     """Return how many scalars a quantised layer has in the packed weights and biases it holds."""
     return sum(tensor.numel() for tensor in packed_tensors(module))
@@ -84,6 +102,12 @@ def packed_tensors(module: nn.Module) -> list[torch.Tensor]:
     objects = [v for v in vars(module).values() if isinstance(v, torch.ScriptObject)]
     tensors = list(held_tensors(objects))  # held, so that addresses stay theirs
     return list({tensor.data_ptr(): tensor for tensor in tensors}.values())
+
+
+def packed_bytes(tensor: torch.Tensor) -> int:
+    """Return the bytes in which an unpacked tensor is stored: a matrix of floats as float16."""
+    is_half = tensor.dtype is torch.float32 and tensor.dim() > len(("bias",))
+    return tensor.numel() * (torch.float16.itemsize if is_half else tensor.itemsize)
 
 
 def held_tensors(value: Any) -> Iterator[torch.Tensor]:

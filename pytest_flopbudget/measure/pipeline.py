@@ -25,7 +25,7 @@ from pytest_flopbudget.measure.torch_internals.tensors import (
     SUBCLASS_REFUSED,
     subclasses_constructed,
 )
-from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.metrics import METRICS, OPERATORS, TRAFFIC
 from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
 
 if TYPE_CHECKING:
@@ -134,5 +134,6 @@ def _count(
         return None
     progress("counting")
     if settings.engine == "dispatch":
-        return dispatch_engine.count_flops(profiled)
+        traffic = TRAFFIC in metrics or OPERATORS in metrics
+        return dispatch_engine.count_flops(profiled, traffic=traffic)
     return thop_engine.count_flops(profiled, settings.engine)

@@ -21,6 +21,7 @@ from pytest_flopbudget.plugin.items import (
     planned_path,
 )
 from pytest_flopbudget.plugin.options import (
+    CEILINGS,
     add_options,
     are_set,
     budget_folder,
@@ -37,9 +38,8 @@ if TYPE_CHECKING:
 SETTINGS: pytest.StashKey[RunSettings] = pytest.StashKey()  # of an active run
 CLASH = pytest.StashKey[FlopBudgetError]()
 MARKER = (
-    f"{NAME}(name, metrics, max_params, max_gflops, max_latency_ms, max_memory_mb, tolerance, "
-    "layers, mode, engine, device, threads): how the compute budgets of a test are measured and "
-    "judged"
+    f"{NAME}(name, metrics, {', '.join(CEILINGS)}, tolerance, layers, mode, engine, device, "
+    "threads): how the compute budgets of a test are measured and judged"
 )
 
 

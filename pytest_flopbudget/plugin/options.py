@@ -60,13 +60,17 @@ class Option(NamedTuple):
                 return config.inicfg[self.ini]
 
 
+CEILINGS = (
+    *("max_params", "max_gflops", "max_traffic_mb", "max_operators", "max_weights_mb"),
+    *("max_latency_ms", "max_memory_mb"),
+)
 OPTIONS = (
     Option("dir", "DIR", "where baselines lie, relative to the rootdir", "budgets"),
     Option(
         "metrics",
         "LIST",
-        "what is measured, judged and updated, also memory",
-        "params,gflops,latency",
+        "what is measured, judged and updated, also operators, weights, memory",
+        "params,gflops,traffic,latency",
         is_list=True,
     ),
     Option(
@@ -83,7 +87,7 @@ OPTIONS = (
         "tolerance",
         "LIST",
         "allowed growth per metric",
-        "params=0,gflops=0,latency=25%,memory=5%",
+        "params=0,gflops=0,traffic=1%,operators=0,weights=0,latency=25%,memory=5%",
         is_list=True,
     ),
     Option(
@@ -114,6 +118,15 @@ OPTIONS = (
         "WHEN",
         "annotations, step summary and folded tables of GitHub Actions: auto, on, off",
         "auto",
+    ),
+    *(
+        Option(
+            name,
+            "N",
+            f"{name} of each test whose marker has none, an absolute ceiling",
+            on_command_line=False,
+        )
+        for name in CEILINGS
     ),
 )
 FILES = {  # `--flop-budget-NAME FILE`, without an ini twin

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.errors import SettingsError
-from pytest_flopbudget.metrics import METRICS
+from pytest_flopbudget.metrics import METRICS, ceilings
 from pytest_flopbudget.plugin.options import FILES, OPTIONS, Option, typed_flags, typed_without_run
 from pytest_flopbudget.settings import parsers
 from pytest_flopbudget.settings.budget import BudgetSettings
@@ -31,6 +31,7 @@ PARSERS: dict[str, parsers.Parser] = {
     "table": parsers.choice(*parsers.TABLES),
     "depth": parsers.whole_number(0),
     "github": parsers.choice(*parsers.GITHUB),
+    **{name: parsers.ceiling(metric) for name, metric in ceilings().items()},
 }
 UPDATE_OPTIONS = {"dir", "metrics", "engine", "device", "threads"}  # that change what is written
 
@@ -45,6 +46,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
     typed = {name for name, (_, from_command_line) in found.items() if from_command_line}
     value = {name: value for name, (value, _) in found.items() if value is not None}
     tolerance = value.pop("tolerance")
+    limits = {metric.key: value.pop(name) for name, metric in ceilings().items() if name in value}
     directory = config.rootpath / Path(value.pop("dir")).expanduser()
     seed = value.pop("seed", None)
     table, depth, github = (value.pop(name) for name in ("table", "depth", "github"))
@@ -62,7 +64,9 @@ def read_settings(config: pytest.Config) -> RunSettings:
         root=config.rootpath,
         directory=directory,
         shown_directory=Path(os.path.relpath(directory, config.rootpath)).as_posix(),
-        budget_settings=BudgetSettings(**value, seed=seed or 0).with_tolerance(tolerance),
+        budget_settings=BudgetSettings(**value, ceilings=limits, seed=seed or 0).with_tolerance(
+            tolerance
+        ),
         seed=seed,
         pinned=tuple(sorted(typed & {"metrics", "engine"})),
         update_options=tuple(

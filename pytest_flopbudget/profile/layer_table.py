@@ -8,7 +8,15 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_flopbudget.escaping import visible
-from pytest_flopbudget.metrics import METRICS, PARAMS, exact_metrics, figures_of, noisy_metrics
+from pytest_flopbudget.metrics import (
+    METRICS,
+    PARAMS,
+    TRAFFIC,
+    Metric,
+    exact_metrics,
+    figures_of,
+    noisy_metrics,
+)
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import shape_text
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
@@ -32,6 +40,7 @@ class Column(NamedTuple):
     cell: Callable[[LayerProfile, ModelProfile], str]
     side: str = "r"
     spare: int = 0  # from 1, the order in which columns are left out where there is no room
+    of: Metric | None = None  # without which it has nothing to show
 
 
 def layer_table(
@@ -50,7 +59,8 @@ def layer_table(
     inner = [layer for layer in profile.layers if layer.path and _depth(layer) <= depth]
     found = [layer for layer in inner if layer.calls != 0 or layer.params]
     shown = found if most is None else _costliest(found, most)
-    columns = [*_figure_columns(profile), *OTHER_COLUMNS]
+    known = [c for c in OTHER_COLUMNS if c.of is None or c.of.of(profile) is not None]
+    columns = [*_figure_columns(profile), *known]
     rows = [[c.cell(layer, profile) for c in columns] for layer in (*shown, _total(profile))]
     table = aligned(
         [[column.heading for column in columns], *rows],
@@ -132,6 +142,13 @@ def _rate(flops: int | None, latency_ms: float | None) -> str:
     return f"{flops / latency_ms / 1e6:,.1f}"
 
 
+def _intensity(layer: LayerProfile) -> str:
+    """Format the FLOPs that a layer does for each byte that it moves."""
+    if layer.flops is None or not layer.traffic_bytes:
+        return "-"
+    return f"{layer.flops / layer.traffic_bytes:,.1f}"
+
+
 def _shapes(shapes: Sequence[Shape]) -> str:
     """Return shapes as `1x3x640x640`; all but the first two are only counted."""
     texts = [shape_text(shape) for shape in shapes]
@@ -159,6 +176,7 @@ OTHER_COLUMNS = (
     Column("calls", lambda layer, _: "-" if layer.calls is None else f"{layer.calls:,}", spare=6),
     Column("share", _share, spare=5),
     Column("GFLOP/s", lambda layer, _: _rate(layer.flops, layer.latency_ms), spare=3),
+    Column("intensity", lambda layer, _: _intensity(layer), spare=3, of=TRAFFIC),
     Column("input", lambda layer, _: _shapes(layer.input_shapes), "l", 2),
     Column("output", lambda layer, _: _shapes(layer.output_shapes), "l", 1),
 )

@@ -16,12 +16,13 @@ from pytest_flopbudget.profile.shapes import Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Uncounted:
-    """An operator that is neither counted by a formula nor free."""
+    """An operator that is neither counted by a formula nor free, or whose traffic is unknown."""
 
     operator: str  # `namespace::name`, or `layer:Type` under the THOP engines
     path: str  # of the layer in which it ran first
     shapes: tuple[Shape, ...]  # of its tensor arguments there
     calls: int
+    unknown: tuple[str, ...] = ("FLOPs",)  # what is not known of it: FLOPs, traffic, operators
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,20 @@ class LayerProfile:
     own_forward_flops: int | None = None
     backward_flops: int | None = None
     own_backward_flops: int | None = None
+    traffic_bytes: int | None = None
+    own_traffic_bytes: int | None = None
+    forward_traffic_bytes: int | None = None
+    own_forward_traffic_bytes: int | None = None
+    backward_traffic_bytes: int | None = None
+    own_backward_traffic_bytes: int | None = None
+    operators: int | None = None
+    own_operators: int | None = None
+    forward_operators: int | None = None
+    own_forward_operators: int | None = None
+    backward_operators: int | None = None
+    own_backward_operators: int | None = None
+    weights_bytes: int | None = None
+    own_weights_bytes: int | None = None
     latency_ms: float | None = None
     own_latency_ms: float | None = None
     forward_latency_ms: float | None = None
@@ -82,6 +97,14 @@ class ModelProfile:
     flops: int | None = None
     forward_flops: int | None = None
     backward_flops: int | None = None
+    traffic_bytes: int | None = None
+    forward_traffic_bytes: int | None = None
+    backward_traffic_bytes: int | None = None
+    fused_traffic_bytes: int | None = None  # an estimate, of a compiler that fuses all it can
+    operators: int | None = None
+    forward_operators: int | None = None
+    backward_operators: int | None = None
+    weights_bytes: int | None = None
     latency_ms: float | None = None
     forward_latency_ms: float | None = None
     backward_latency_ms: float | None = None

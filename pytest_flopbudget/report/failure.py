@@ -77,9 +77,11 @@ def _metric_row(verdict: MetricVerdict) -> tuple[str, ...]:
 
 
 def _uncounted(result: Result) -> list[str]:
-    if Verdict.UNCOUNTED not in {verdict.verdict for verdict in result.judgement.metrics}:
+    hidden = [v for v in result.judgement.metrics if v.verdict is Verdict.UNCOUNTED]
+    if not hidden:
         return []
-    operators = unaccepted_operators(result.profile, result.budget_settings)
+    metric = METRICS[hidden[0].metric]
+    operators = unaccepted_operators(result.profile, result.budget_settings, metric)
     rows = [
         (u.operator, shown_path(u.path), counted(u.calls, "call"), _shapes(u.shapes))
         for u in operators[:SHOWN_LAYERS]

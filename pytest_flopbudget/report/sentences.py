@@ -59,10 +59,11 @@ def dependence(counted: ModelProfile | Baseline) -> str:
 
 
 def _uncounted_sentence(result: Result, metric: Metric) -> str:
-    first = unaccepted_operators(result.profile, result.budget_settings)[0]
+    first = unaccepted_operators(result.profile, result.budget_settings, metric)[0]
     subject = f"the {metric.counted} of `{result.profile.model}`"
     operator = f"`{first.operator}` in `{shown_path(first.path)}`"
-    return f"{subject} are unknown: {operator} is uncounted"
+    verb = "are" if metric.counted.endswith("s") else "is"
+    return f"{subject} {verb} unknown: {operator} is uncounted"
 
 
 def _exceeded_sentence(result: Result, gravest: MetricVerdict) -> str:
@@ -120,7 +121,7 @@ def hint(result: Result) -> Iterator[str]:
     gravest = failing[0]
     ceilings = [METRICS[v.metric].ceiling for v in failing if _over_ceiling(result, v)]
     if gravest.verdict is Verdict.UNCOUNTED:
-        yield from _uncounted_hint(result)
+        yield from _uncounted_hint(result, METRICS[gravest.metric])
     elif gravest.verdict is Verdict.INCONCLUSIVE:
         yield "run it again where less is going on, or give it more time, in seconds:"
         more = f"--flop-budget-time-limit={3 * result.budget_settings.time_limit:g}"
@@ -139,14 +140,15 @@ def hint(result: Result) -> Iterator[str]:
         yield f"  {result.update.command(gravest.remedy)}"
 
 
-def _uncounted_hint(result: Result) -> Iterator[str]:
-    operator = unaccepted_operators(result.profile, result.budget_settings)[0].operator
+def _uncounted_hint(result: Result, metric: Metric) -> Iterator[str]:
+    operators = unaccepted_operators(result.profile, result.budget_settings, metric)
+    operator, kind = operators[0].operator, metric.counted.lower().removesuffix("s")
     if operator.startswith("outside::"):
         yield "compute it with operators of PyTorch"
     elif operator.startswith("layer:"):
         yield 'count it with engine="dispatch"'
     else:
-        yield f'register a formula: @register_flop_formula("{operator}")'
+        yield f'register a formula: @register_{kind}_formula("{operator}")'
     yield f"or agree not to count it: add `{operator}` to `flop_budget_ignore_ops`"
 
 

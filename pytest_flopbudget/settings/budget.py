@@ -20,7 +20,7 @@ class BudgetSettings:
     """The settings of one budget, each with the default that the documentation states."""
 
     name: str | None = None
-    metrics: tuple[str, ...] = ("params", "gflops", "latency")
+    metrics: tuple[str, ...] = ("params", "gflops", "traffic", "latency")
     engine: str = MeasureSettings.engine
     mode: str = MeasureSettings.mode
     device: str | None = MeasureSettings.device

@@ -71,11 +71,11 @@ def judge_named(
 def _comparable_metrics(
     profile: ModelProfile, baseline: Baseline, budget_settings: BudgetSettings
 ) -> Iterator[Metric]:
-    """Yield the exact metrics that both sides have."""
-    uncounted = unaccepted_operators(profile, budget_settings)
+    """Yield the metrics that are judged by layer, and that both sides have."""
     for metric in map(METRICS.__getitem__, budget_settings.metrics):
-        is_known = metric.of(profile) is not None and not (metric.counted and uncounted)
-        if metric.exact and is_known and metric.field in baseline.total:
+        is_stored = metric.by_layer and metric.field in baseline.total
+        is_hidden = unaccepted_operators(profile, budget_settings, metric)
+        if is_stored and metric.of(profile) is not None and not is_hidden:
             yield metric
 
 

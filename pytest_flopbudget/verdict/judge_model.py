@@ -139,7 +139,7 @@ def _measured(
     metric: Metric, profile: ModelProfile, budget_settings: BudgetSettings
 ) -> Fraction | MetricVerdict:
     """Return the measured value of a metric, or the verdict that follows from its absence."""
-    if metric.counted and unaccepted_operators(profile, budget_settings):
+    if unaccepted_operators(profile, budget_settings, metric):
         return _verdict(metric, profile, Verdict.UNCOUNTED)
     if (value := metric.of(profile)) is None:
         reason = profile.not_measured.get(metric.key, "it was not measured")

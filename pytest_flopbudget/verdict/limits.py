@@ -48,9 +48,16 @@ def state_change(before: tuple[str, ...], now: tuple[str, ...]) -> str:
     return " -> ".join(", ".join(state) or "none" for state in (before, now))
 
 
-def unaccepted_operators(profile: ModelProfile, budget_settings: BudgetSettings) -> list[Uncounted]:
-    """Return the uncounted operators that the team has not agreed to ignore."""
-    return [u for u in profile.uncounted if u.operator not in budget_settings.ignore_ops]
+def unaccepted_operators(
+    profile: ModelProfile, budget_settings: BudgetSettings, metric: Metric
+) -> list[Uncounted]:
+    """Return the operators that hide a metric, and that the team has not agreed to ignore."""
+    return [
+        uncounted
+        for uncounted in profile.uncounted
+        if metric.counted in uncounted.unknown
+        and uncounted.operator not in budget_settings.ignore_ops
+    ]
 
 
 def stored_value(

@@ -99,6 +99,6 @@ def verdict_of(
     """Judge one value: `budget` is the largest that passes."""
     if measured > budget:
         return Verdict.EXCEEDED
-    if baseline is not None and measured < baseline * (1 if metric.exact else 1 - tolerance):
+    if baseline is not None and measured < baseline * (1 - metric.improvement(tolerance)):
         return Verdict.IMPROVED
     return Verdict.WITHIN

@@ -156,9 +156,13 @@ def test_a_number_is_written_as_we_write_numbers(old: str, new: str, expected: s
         ("model: Net", "xyzzy: Net", f"4: at `xyzzy`: expected one of {KEYS}, found the key "
          "`xyzzy`"),
         ("params: 30", "parms: 30", "8: at `total.parms`: expected one of `params`, `gflops`, "
-         "`forward_gflops`, `backward_gflops`, found the key `parms`; did you mean `params`?"),
+         "`forward_gflops`, `backward_gflops`, `traffic_mb`, `forward_traffic_mb`, "
+         "`backward_traffic_mb`, `operators`, `forward_operators`, `backward_operators`, "
+         "`weights_mb`, found the key `parms`; did you mean `params`?"),
         ("params: 10", "flops: 10", "10: at `own.a.flops`: expected one of `type`, `params`, "
-         "`gflops`, `forward_gflops`, `backward_gflops`, found the key `flops`; did you mean "
+         "`gflops`, `forward_gflops`, `backward_gflops`, `traffic_mb`, `forward_traffic_mb`, "
+         "`backward_traffic_mb`, `operators`, `forward_operators`, `backward_operators`, "
+         "`weights_mb`, found the key `flops`; did you mean "
          "`gflops`?"),
         ("total_ms", "totl_ms", "16: at `latency.cpu, here.totl_ms`: expected one of `torch`, "
          "`total_ms`, `python`, `gflops`, `forward_ms`, `backward_ms`, `memory_mb`, `layers`, "

@@ -65,13 +65,14 @@ def counted_in(
     kwargs: dict[str, Any] | None = None,
     *,
     training: bool = False,
+    traffic: bool = False,
 ) -> FlopCount:
     """Count one call on this backend and on no other."""
     call = ModelCall.of(model, args, kwargs, training=training)
     with restored_after(model):
         set_mode(model, training=training)
         profiled = ProfiledCall(model, Layers(model), SavedState(model), call)
-        return CountingRun(backend, profiled).counted()
+        return CountingRun(backend, profiled, traffic=traffic).counted()
 
 
 class Product(torch.autograd.Function):

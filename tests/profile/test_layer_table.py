@@ -104,7 +104,7 @@ def test_memory_has_a_column_where_it_was_measured() -> None:
     cells = [row.split()[1] for row in table[1:-2]]
     assert cells == ["1.00", "0.02", "-", "0.00", "1.23", "1.30"]
     assert table[-2:] == [
-        "Net: 6 layers, 1,000 params, 1,000 trainable, 0.1000 GFLOPs, 1.30 MB",
+        "Net: 6 layers, 1,000 params, 1,000 trainable, 0.1000 GFLOPs, 1.30 MB memory",
         "measured on cpu, Intel Xeon 6960P, 2 cores, 1 thread, torch 2.13",
     ]
 
@@ -112,7 +112,7 @@ def test_memory_has_a_column_where_it_was_measured() -> None:
 def test_a_small_model_has_more_decimals() -> None:
     *_, total, summary, _ = layer_table(with_memory(8192))
     assert total.split()[1] == "0.00819"
-    assert summary.endswith(", 0.00819 MB")
+    assert summary.endswith(", 0.00819 MB memory")
 
 
 def test_without_flops_the_share_is_that_of_params() -> None:
@@ -244,4 +244,14 @@ def test_every_table_is_aligned(spec: dict[str, Costs], latency: float | None, d
     table = lines[: lines.index(next(line for line in lines if line.startswith("Net: ")))]
     figures = ["time (ms)", "memory (MB)", "GFLOPs", "params"]
     assert {*figures} == headings(table[0]) - {column.heading for column in OTHER_COLUMNS}
-    assert_is_table(table, "rrrr" + "".join(column.side for column in OTHER_COLUMNS))
+    others = [column for column in OTHER_COLUMNS if column.of is None]  # traffic was not measured
+    assert_is_table(table, "rrrr" + "".join(column.side for column in others))
+
+
+def test_intensity_is_flops_per_byte() -> None:
+    costs = {"traffic_bytes": 4_000_000, "own_traffic_bytes": 4_000_000}
+    moved = {**dict.fromkeys(NET, costs), "": {"traffic_bytes": 8_000_000}}
+    heading, first, *_ = layer_table(profile(NET, moved, traffic_bytes=8_000_000))
+    assert {"traffic (MB)", "intensity"} <= headings(heading)
+    assert "  2.5  " in f"{first}  "  # `stem`: 10,000,000 FLOPs
+    assert "intensity" not in headings(layer_table(profile(NET))[0])

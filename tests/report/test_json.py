@@ -54,7 +54,15 @@ def test_settings_are_plain_values() -> None:
         "device": "cuda:1",
         "threads": 2,
         "time_limit": 10.0,
-        "tolerance": {"params": 0.0, "gflops": 0.0, "latency": 0.25, "memory": 0.05},
+        "tolerance": {
+            "params": 0.0,
+            "gflops": 0.0,
+            "traffic": 0.01,
+            "operators": 0.0,
+            "weights": 0.0,
+            "latency": 0.25,
+            "memory": 0.05,
+        },
         "fail_on": ["stale"],
         "ignore_ops": ["a::a"],
     }

@@ -29,10 +29,13 @@ def error_of(*args: Any, **arguments: Any) -> SettingsError:
 
 def test_the_defaults() -> None:
     budget_settings = BudgetSettings()
-    assert budget_settings.metrics == ("params", "gflops", "latency")
+    assert budget_settings.metrics == ("params", "gflops", "traffic", "latency")
     assert budget_settings.tolerance == {
         "params": 0,
         "gflops": 0,
+        "traffic": Fraction(1, 100),
+        "operators": 0,
+        "weights": 0,
         "latency": Fraction(1, 4),
         "memory": Fraction(1, 20),
     }
@@ -187,13 +190,12 @@ def test_ceilings_add_up_metric_by_metric() -> None:
 def test_tolerances_add_up_metric_by_metric() -> None:
     markers = [parsed(tolerance="5%"), parsed(tolerance={"latency": "50%"})]
     assert with_arguments(BudgetSettings(), markers).tolerance == {
-        "params": Fraction(1, 20),
-        "gflops": Fraction(1, 20),
+        **dict.fromkeys(("params", "gflops", "traffic", "operators", "weights"), Fraction(1, 20)),
         "latency": Fraction(1, 2),
         "memory": Fraction(1, 20),
     }
     assert with_arguments(BudgetSettings(), [parsed(tolerance={"gflops": "1%"})]).tolerance == {
-        "params": 0,
+        **BudgetSettings().tolerance,
         "gflops": Fraction(1, 100),
         "latency": Fraction(1, 4),
         "memory": Fraction(1, 20),

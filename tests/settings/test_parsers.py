@@ -248,19 +248,22 @@ def test_what_is_no_growth(value: object) -> None:
     )
 
 
+EXACT = ("params", "gflops", "traffic", "operators", "weights")
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("5%", {"params": "1/20", "gflops": "1/20"}),
-        (0.05, {"params": "1/20", "gflops": "1/20"}),
-        (0, {"params": "0", "gflops": "0"}),
+        ("5%", dict.fromkeys(EXACT, "1/20")),
+        (0.05, dict.fromkeys(EXACT, "1/20")),
+        (0, dict.fromkeys(EXACT, "0")),
         ({"latency": "25%"}, {"latency": "1/4"}),
         ({"latency": 0.1, "params": 0}, {"latency": "1/10", "params": "0"}),
         ({}, {}),
         ("latency=25%", {"latency": "1/4"}),
         ("params=0,gflops=1%,latency=25%", {"params": "0", "gflops": "1/100", "latency": "1/4"}),
         (" latency = 25% , params = 0.5% ", {"latency": "1/4", "params": "1/200"}),
-        (["5%"], {"params": "1/20", "gflops": "1/20"}),
+        (["5%"], dict.fromkeys(EXACT, "1/20")),
         (["latency=25%", "params=0"], {"latency": "1/4", "params": "0"}),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from threading import get_ident
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from pytest_flopbudget.measure.call import GradientsNeededError, set_mode, tenso
 from pytest_flopbudget.measure.counting.backends.fallback import on_first_backend
 from pytest_flopbudget.measure.counting.eager_mode import eager_mode
 from pytest_flopbudget.measure.counting.external_tensors import KERNEL
-from pytest_flopbudget.measure.counting.flop_count import FlopCount
+from pytest_flopbudget.measure.counting.flop_count import ALL, FLOPS, TRAFFIC, FlopCount
 from pytest_flopbudget.measure.counting.flop_counter import FlopCounterMode, FormulaError
 from pytest_flopbudget.measure.counting.module_tracker import ModuleTracker
 from pytest_flopbudget.measure.counting.other_processes import (
@@ -19,7 +20,13 @@ from pytest_flopbudget.measure.counting.other_processes import (
     other_processes_noticed,
 )
 from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
+from pytest_flopbudget.measure.counting.traffic.single_operators import single_operators_seen
+from pytest_flopbudget.measure.counting.traffic.traffic_counter import (
+    TrafficCounter,
+    TrafficFormulaError,
+)
 from pytest_flopbudget.measure.error_notes import running_layer
+from pytest_flopbudget.measure.hardware.devices import CPU, META
 from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings
 from pytest_flopbudget.measure.isolation.random_state import seed_generators
 from pytest_flopbudget.measure.isolation.tensor_contents import (
@@ -32,6 +39,7 @@ from pytest_flopbudget.measure.torch_internals.fake_tensors import NO_ADDRESS, i
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     import torch
 
@@ -46,8 +54,12 @@ class OutsideError(MeasureError):
     """A tensor came from outside of PyTorch: a real run can tell more of it."""
 
 
-def count_flops(profiled: ProfiledCall) -> FlopCount:
+def count_flops(profiled: ProfiledCall, *, traffic: bool = False) -> FlopCount:
     """Count one call, on meta tensors if the model runs there, else on fake ones, else for real.
+
+    Args:
+        profiled: the call.
+        traffic: whether to count also what the operators read and write, and how many they are.
 
     Raises:
         FormulaError: a registered formula is wrong.
@@ -61,7 +73,7 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
     )  # layers that run a raw kernel, as an attempt without values says
 
     def attempt(backend: Backend, is_last: bool) -> FlopCount:
-        run = CountingRun(backend, profiled, is_last=is_last)
+        run = CountingRun(backend, profiled, is_last=is_last, traffic=traffic)
         if not is_last:
             try:
                 return run.counted()
@@ -77,7 +89,7 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
         count = on_first_backend(
             attempt,
             on_meta=profiled.is_on_meta,
-            final=(FormulaError, GradientsNeededError),
+            final=(FormulaError, TrafficFormulaError, GradientsNeededError),
             surroundings=Surroundings(layers.modules),
         )
     except Exception as error:
@@ -85,7 +97,7 @@ def count_flops(profiled: ProfiledCall) -> FlopCount:
             raise _values_error(profiled, error) from error
         raise
     for layer in with_kernels:
-        count.note_uncounted(KERNEL, layer, ())
+        count.note_uncounted(KERNEL, layer, (), ALL)
     return count
 
 
@@ -115,7 +127,14 @@ class CountingRun:
     What another backend may do better is an exception, until there is no other one left.
     """
 
-    def __init__(self, backend: Backend, profiled: ProfiledCall, *, is_last: bool = False) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        profiled: ProfiledCall,
+        *,
+        is_last: bool = False,
+        traffic: bool = False,
+    ) -> None:
         self.backend = backend
         self.tracker = ModuleTracker(
             profiled.layers, training=profiled.call.training, on_enter=self._note_thread
@@ -125,6 +144,16 @@ class CountingRun:
         self._profiled = profiled
         self._thread = get_ident()
         self._is_last = is_last
+        self.traffic = (
+            TrafficCounter(
+                self.tracker,
+                len(profiled.layers),
+                self._note_unknown_traffic,
+                backend.place_of,
+            )
+            if traffic
+            else None
+        )
         self.failure: Exception | None = None  # the first one, which a model may swallow
 
     def counted(self) -> FlopCount:
@@ -136,6 +165,7 @@ class CountingRun:
         profiled, backend = self._profiled, self.backend
         state, training = profiled.state, profiled.call.training
         external = backend.external_tensors(state.tensors, self._note_external, self.note_failure)
+        external.dtypes_matter = self.traffic is not None
         usage = TensorUsage.before(profiled, backend, external)
         seed_generators(profiled.seed)
         try:
@@ -149,6 +179,7 @@ class CountingRun:
                 backend.entered(),
                 external,
                 self.tracker.attached(),
+                self._single_operators_seen(),
                 FlopCounterMode(self, usage),
             ):
                 self._run(inputs, usage)
@@ -161,14 +192,20 @@ class CountingRun:
         self.count.data_dependent = usage.data_dependent
         return self.count
 
-    def note_uncounted(self, operator: str, given: Iterable[torch.Tensor]) -> None:
-        """Note an operator that is neither counted nor free, for the layer that runs."""
+    def note_uncounted(
+        self, operator: str, given: Iterable[torch.Tensor], unknown: tuple[str, ...] = FLOPS
+    ) -> None:
+        """Note an operator of which something is not known, for the layer that runs."""
         tracker = self.tracker
         layer = tracker.owner_in_backward() if tracker.in_backward else tracker.current
-        self.count.note_uncounted(operator, layer, given)
+        self.count.note_uncounted(operator, layer, given, unknown)
 
     def note_unknown(
-        self, error: MeasureError, operator: str, given: Iterable[torch.Tensor]
+        self,
+        error: MeasureError,
+        operator: str,
+        given: Iterable[torch.Tensor],
+        unknown: tuple[str, ...] = FLOPS,
     ) -> None:
         """Note an operator as uncounted, unless another backend may be able to count it.
 
@@ -177,7 +214,7 @@ class CountingRun:
         """
         if not self._is_last:
             raise error
-        self.note_uncounted(operator, given)
+        self.note_uncounted(operator, given, unknown)
 
     def note_failure(self, error: Exception) -> None:
         """Note what the backend could not do: a model may catch it, and go another way."""
@@ -190,14 +227,26 @@ class CountingRun:
         if inputs.training:
             with self.tracker.backward():
                 inputs.backward(output)
+        if self.traffic is not None:
+            self.count.traffic = self.traffic.end(tensors_in(output))
         if self.failure is not None and not self._is_last:
             raise self.failure
 
     def _note_external(self, name: str, tensor: torch.Tensor) -> None:
-        self.note_unknown(OutsideError(name), name, [tensor])
+        self.note_unknown(OutsideError(name), name, [tensor], ALL)
 
     def _note_process(self) -> None:
-        self.note_uncounted(PROCESS, ())
+        self.note_uncounted(PROCESS, (), ALL)
+
+    def _note_unknown_traffic(self, operator: str, given: Iterable[torch.Tensor]) -> None:
+        self.note_uncounted(operator, given, TRAFFIC)
+
+    def _single_operators_seen(self) -> AbstractContextManager[None]:
+        """Return the context in which functions that are one operator are seen, if need be."""
+        if self.traffic is None:
+            return nullcontext()
+        known = {tensor.device.type for tensor in self._profiled.tensors}
+        return single_operators_seen(known | {CPU.type, META.type})
 
     def _note_thread(self, layer: int, values: Any) -> None:
         """Note a layer that runs in a thread of the model's own, where this mode sees nothing.
@@ -207,4 +256,4 @@ class CountingRun:
         if get_ident() == self._thread:
             return
         if not any(isinstance(mode, FlopCounterMode) for mode in dispatch_modes()):
-            self.count.note_uncounted(THREAD, layer, tensors_in(values))
+            self.count.note_uncounted(THREAD, layer, tensors_in(values), ALL)

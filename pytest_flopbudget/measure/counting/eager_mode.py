@@ -34,7 +34,7 @@ def eager_mode(layers: Layers, *, training: bool) -> Iterator[None]:
     attention computes all gradients, also those that nobody asked for. An `einsum` of three tensors
     and more goes from left to right, whether or not `opt_einsum` is installed.
     """
-    with global_flags_restored(), _uncompiled_functions():
+    with global_flags_restored(), _uncompiled_functions(), _casts_forgotten():
         torch.backends.mha.set_fastpath_enabled(False)
         opt_einsum.enabled = False
         if any(isinstance(module, nn.RNNBase) for module in layers.modules):
@@ -56,6 +56,16 @@ def _uncompile(layers: Layers) -> None:
             vars(module)["forward"] = original
         if compiled_call(module) is not None:
             vars(module)[COMPILED_CALL] = None
+
+
+@contextmanager
+def _casts_forgotten() -> Iterator[None]:
+    """Forget the casts that autocast keeps, before and after: all are those of a first call."""
+    torch.clear_autocast_cache()
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()
 
 
 def _uncompiled_functions() -> AbstractContextManager[Any]:

@@ -39,6 +39,7 @@ class ExternalTensors(TorchFunctionMode):
     """
 
     values_left = False  # whether values were handed out to code outside of PyTorch
+    dtypes_matter = False  # whether what is counted depends on them
     floats_left = False  # whether some of them were no booleans or integers
 
     def __init__(self, known: Iterable[torch.Tensor], note: Note) -> None:

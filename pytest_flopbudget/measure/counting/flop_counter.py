@@ -12,7 +12,8 @@ from pytest_flopbudget.measure.counting.formulas import (
     shapes_of,
 )
 from pytest_flopbudget.measure.counting.free_operators import is_free
-from pytest_flopbudget.measure.operators import OperatorMode, tensors
+from pytest_flopbudget.measure.counting.traffic.single_operators import SingleOperatorMode
+from pytest_flopbudget.measure.operators import tensors
 from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
 from pytest_flopbudget.measure.torch_internals.higher_order import eager_kernel, plain_form
 
@@ -32,13 +33,15 @@ class FormulaError(MeasureError):
     """A formula that somebody registered is wrong: no other way to run the model would help."""
 
 
-class FlopCounterMode(OperatorMode):
+class FlopCounterMode(SingleOperatorMode):
     """Runs every operator in the backend of a run, and adds its FLOPs to the layer that runs."""
 
     def __init__(self, run: CountingRun, usage: TensorUsage) -> None:
         super().__init__()
         self._run = run
         self._usage = usage
+        self._traffic = run.traffic
+        self.single = None if run.traffic is None else run.traffic.single
 
     def is_run_whole(self, operator: Operator, given: Sequence[torch.Tensor]) -> bool:
         """Return whether there is a formula for an operator that is made of others."""
@@ -56,6 +59,8 @@ class FlopCounterMode(OperatorMode):
                     self._count(operator.name, formula, given, (args, kwargs, output))
             elif not is_free(operator.func):
                 self._run.note_uncounted(operator.name, given)
+            if self._traffic is not None:
+                self._traffic.note(operator, args, kwargs, given, output)
         except Exception as error:
             self._run.note_failure(error)
             raise
@@ -68,6 +73,8 @@ class FlopCounterMode(OperatorMode):
         if formula is not None:
             output = func(*args, **kwargs)
             self._count(name, formula, given, (args, kwargs, output))
+            if self._traffic is not None:
+                self._traffic.note_single(given, output)
             return output
         if plain_form(func) is None and eager_kernel(func) is None:
             self._run.note_uncounted(name, given)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["default_device", "nnpack_enabled"]
+__all__ = ["autocast_is_on", "default_device", "nnpack_enabled"]
+
+# Whether some type of device computes in another dtype than that of its tensors. Asked for each
+# function on meta, so it is torch's own and none of ours; below a dispatch mode it is never true.
+autocast_is_on = torch._C._is_any_autocast_enabled
 
 
 def default_device() -> torch.device | None:

@@ -37,7 +37,7 @@ def address_of(tensor: torch.Tensor) -> int:
 
 def memory_of(tensor: torch.Tensor) -> Iterator[torch.UntypedStorage]:
     """Yield the storages in which a tensor lies; a sparse one has several, an opaque one none."""
-    for component in _components(tensor):
+    for component in components_of(tensor):
         with suppress(NotImplementedError, RuntimeError, ValueError):
             yield component.untyped_storage()
 
@@ -48,7 +48,7 @@ def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
     return sum(storage.nbytes() for storage in storages.values())
 
 
-def _components(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def components_of(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return the dense tensors of which a sparse one consists; a dense one is its own."""
     if tensor.layout is torch.sparse_coo:
         return coo_tensors(tensor)

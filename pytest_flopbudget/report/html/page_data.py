@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.baseline.location import title_of
-from pytest_flopbudget.metrics import METRICS, change_text
+from pytest_flopbudget.metrics import METRICS, TRAFFIC, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.layer_table import DATA_DEPENDENT
 from pytest_flopbudget.report.html.layer_data import NumberedTexts, layer_columns, shapes_text
@@ -126,6 +126,13 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield from _phases(profile)
     if profile.state:
         yield "state", result.judgement.state_change or ", ".join(profile.state)
+    if profile.fused_traffic_bytes is not None:
+        yield (
+            f"{TRAFFIC.label} if fused ({TRAFFIC.unit})",
+            TRAFFIC.text(
+                profile.fused_traffic_bytes, TRAFFIC.decimals_for(profile.fused_traffic_bytes)
+            ),
+        )
     if profile.data_dependent:
         yield "data dependent", DATA_DEPENDENT
     if profile.environment:

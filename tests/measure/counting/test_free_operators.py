@@ -81,7 +81,7 @@ def test_every_listed_name_is_an_operator_of_torch() -> None:
 def test_no_operator_has_a_formula_and_is_free() -> None:
     both = [
         name
-        for name in registry._formulas
+        for name in registry.FLOPS.formulas
         if name.startswith("aten::") and exists(name.removeprefix("aten::"))
         for overload in overloads(name.removeprefix("aten::"))
         if is_free(overload)
@@ -90,12 +90,14 @@ def test_no_operator_has_a_formula_and_is_free() -> None:
 
 
 def test_no_operator_is_listed_and_has_a_formula() -> None:
-    assert not FREE & {name.removeprefix("aten::") for name in registry._formulas}
+    assert not FREE & {name.removeprefix("aten::") for name in registry.FLOPS.formulas}
 
 
 @reviewed
 def test_every_formula_of_torch_is_of_an_operator() -> None:
-    aten = [name.removeprefix("aten::") for name in registry._formulas if name.startswith("aten")]
+    aten = [
+        name.removeprefix("aten::") for name in registry.FLOPS.formulas if name.startswith("aten")
+    ]
     assert [name for name in aten if not exists(name)] == []
 
 
@@ -215,7 +217,7 @@ def test_nothing_that_looks_like_a_product_is_free_by_accident() -> None:
 
 def test_that_search_finds_products() -> None:
     found = set(looking_like_products())
-    named = {name.removeprefix("aten::") for name in registry._formulas}
+    named = {name.removeprefix("aten::") for name in registry.FLOPS.formulas}
     there = {name for name in named if "::" not in name and exists(name)}
     assert there - found == set()
     assert len(found) > 250

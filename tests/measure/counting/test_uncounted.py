@@ -47,8 +47,8 @@ def custom() -> Callable[..., Any]:
 
 @pytest.fixture
 def formulas_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_formulas", dict(registry._formulas))
-    monkeypatch.setattr(registry, "_replaced", {})
+    monkeypatch.setattr(registry.FLOPS, "formulas", dict(registry.FLOPS.formulas))
+    monkeypatch.setattr(registry.FLOPS, "replaced", {})
 
 
 def calling(op: Any) -> nn.Module:

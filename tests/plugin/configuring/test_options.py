@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_flopbudget.metrics import ceilings
 from pytest_flopbudget.plugin.hooks import MARKER
-from pytest_flopbudget.plugin.options import OPTIONS, Option
+from pytest_flopbudget.plugin.options import CEILINGS, OPTIONS, Option
 from pytest_flopbudget.plugin.settings_reader import PARSERS
 from pytest_flopbudget.settings import parsers
 from pytest_flopbudget.settings.budget import BudgetSettings, argument_parsers
@@ -50,9 +51,36 @@ def test_the_marker_is_listed_with_every_argument() -> None:
 
 
 def test_the_help_shows_options_and_their_twins_with_their_defaults(project: Project) -> None:
-    shown = " ".join(project.run("--help").outlines).split()
+    shown = without_spaces("".join(project.run("--help").outlines))  # long words are broken
     for option in OPTIONS:
-        assert " ".join(shown).count(option.help) == 1 + option.on_command_line
+        assert shown.count(without_spaces(option.help)) == 1 + option.on_command_line
+
+
+def without_spaces(text: str) -> str:
+    return "".join(text.split())
+
+
+def test_every_ceiling_has_an_ini_twin() -> None:
+    assert tuple(ceilings()) == CEILINGS
+    assert BY_NAME.keys() >= {*CEILINGS}
+
+
+def test_a_ceiling_of_the_ini_file_limits_each_test(project: Project) -> None:
+    project.write("pytest.ini", "[pytest]\nflop_budget_max_traffic_mb = 0.0008\n")
+    project.sized(100)  # reads 4 x (100 + 100) bytes and writes 4: 0.000804 MB
+    said = project.update("--flop-budget-metrics=traffic")
+    said.assert_outcomes(failed=1)
+    said.stdout.fnmatch_lines(["*exceeds its budget: traffic 0.0008040 MB, allowed 0.0008000 MB*"])
+    project.sized(100, marker="@pytest.mark.flop_budget(max_traffic_mb=0.1)")
+    project.update("--flop-budget-metrics=traffic").assert_outcomes(passed=1)
+
+
+def test_a_ceiling_of_the_ini_file_is_checked(project: Project) -> None:
+    project.write("pytest.ini", "[pytest]\nflop_budget_max_params = none\n")
+    project.sized(3)
+    result = project.judge()
+    assert "`flop_budget_max_params` in" in result.stderr.str()
+    assert "expected a number above 0, found `none`" in result.stderr.str()
 
 
 IDLE = [

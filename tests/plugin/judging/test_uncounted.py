@@ -100,7 +100,13 @@ def test_the_json_report_lists_what_was_ignored(project: Project, namespace: str
     (budget,) = project.report()["budgets"]
     assert budget["ignored"] == [f"{namespace}::twice"]
     assert budget["uncounted"] == [
-        {"operator": f"{namespace}::twice", "path": "1", "shapes": [[5, 3]], "calls": 1}
+        {
+            "operator": f"{namespace}::twice",
+            "path": "1",
+            "shapes": [[5, 3]],
+            "calls": 1,
+            "unknown": ["FLOPs"],
+        }
     ]
 
 

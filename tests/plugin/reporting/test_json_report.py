@@ -156,7 +156,7 @@ def test_without_a_baseline(project: Project) -> None:
 def test_a_verdict_of_two_words_has_an_underscore(project: Project) -> None:
     project.write("pytest.ini", "[pytest]\nflop_budget_time_limit = 0.05\n")
     project.sized(100)
-    project.update("--flop-budget-metrics=params,gflops")
+    project.update("--flop-budget-metrics=params,gflops,traffic")
     (budget,) = project.report()["budgets"]
     latency = budget["metrics"]["latency"]
     assert (latency["verdict"], latency["reason"]) == (

@@ -37,7 +37,9 @@ def test_the_header_shows_the_effective_settings(project: Project) -> None:
     result = project.judge(*typed, "--flop-budget-dir=costs")
     header = [line for line in result.outlines if line.startswith("flop-budget:")]
     assert header[0] == "flop-budget: judge params,gflops, engine dispatch, baselines in costs"
-    assert header[1].startswith("flop-budget: tolerance params=5%,gflops=0%,latency=25%")
+    assert header[1].startswith(
+        "flop-budget: tolerance params=5%,gflops=0%,traffic=1%,operators=0%,weights=0%,latency=25%"
+    )
     assert header[1].endswith(", fail on improved,stale")
     assert "flop-budget: update params,gflops" in text_of(project.update())
 
@@ -186,7 +188,7 @@ def test_the_times_of_a_timed_model_are_shown(project: Project) -> None:
     assert float(row[8]) >= 0  # GFLOP/s
     assert any(line.startswith("timed on cpu, ") for line in lines)
     assert line_with(project.judge(), "flop-budget: judge").startswith(
-        "flop-budget: judge params,gflops,latency, "
+        "flop-budget: judge params,gflops,traffic,latency, "
     )
 
 

@@ -111,7 +111,7 @@ def test_the_whole_story(project: Project, laptop: Place, ci: Place) -> None:
     project.sized(150)
     slow, slow_ci = replace(laptop, ms=15.0), replace(ci, ms=45.0)
     said = sentence(said_by(slow.judge(), "test_sized"))
-    assert "params +50.0 %, GFLOPs +50.0 %, latency +50.0 %" in said
+    assert "params +50.0 %, GFLOPs +50.0 %, traffic +49.8 %, latency +50.0 %" in said
     assert verdict(slow_ci.judge()) == "exceeded"
     slow.update().assert_outcomes(passed=1)
     accepted = {laptop.key: entry("15", "0.0000003"), ci.key: entry("30")}

@@ -49,6 +49,10 @@ class Backend(Protocol):
     ) -> ExternalTensors:
         """Return the mode that notices tensors from outside of PyTorch, and failed reads."""
 
+    def place_of(self, device: torch.device) -> torch.device:
+        """Return where a tensor would lie that is on a device."""
+        return device
+
     def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the values of a tensor, if they are known not to depend on the inputs."""
 

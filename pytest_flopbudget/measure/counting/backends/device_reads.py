@@ -9,6 +9,7 @@ import torch
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.counting.external_tensors import LEAVING, UnreadableTensors
 from pytest_flopbudget.measure.hardware.devices import CPU, META, is_named
+from pytest_flopbudget.measure.torch_internals.flags import autocast_is_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,6 +55,10 @@ class AmbiguousDeviceError(MeasureError):
     """Several devices are in use, and tensors on meta do not tell which of them they are for."""
 
 
+class AutocastError(MeasureError):
+    """Autocast is on, which leaves tensors on meta as they are."""
+
+
 class MetaTensors(UnreadableTensors):
     """Answers where tensors on meta would lie, and takes that device for meta where it is named.
 
@@ -72,6 +77,10 @@ class MetaTensors(UnreadableTensors):
 
     def call(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Call a function, or answer for it."""
+        if self.dtypes_matter and autocast_is_on():
+            error = AutocastError("tensors on meta keep the dtypes that autocast would change")
+            self._note_failure(error)
+            raise error
         if "device" not in kwargs and func not in HANDLED:
             return func(*args, **kwargs)
         if func in READS and len(args) == 1 and not kwargs:

@@ -103,6 +103,10 @@ class MetaBackend(Backend):
         """Return whether a tensor has values."""
         return not tensor.is_meta
 
+    def place_of(self, device: torch.device) -> torch.device:
+        """Return the device of the model, if tensors on meta stand for those on it."""
+        return next(iter(self._devices), CPU) if device == META else device
+
     def constant(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the values of a small constant."""
         return self._constants.of(tensor)

@@ -19,8 +19,10 @@ from pytest_flopbudget.measure.counting.formulas.registry import (
     Formula,
     formula_of,
     register_flop_formula,
+    register_traffic_formula,
     shapes_of,
     unregister_flop_formula,
+    unregister_traffic_formula,
 )
 from pytest_flopbudget.measure.counting.formulas.tensor_values import (
     MissingValuesError,
@@ -39,9 +41,11 @@ __all__ = [
     "linalg",
     "matmul",
     "register_flop_formula",
+    "register_traffic_formula",
     "rnn",
     "shapes_of",
     "sparse",
     "unregister_flop_formula",
+    "unregister_traffic_formula",
     "varlen_attention",
 ]

@@ -37,11 +37,11 @@ def test_the_newest_is_taken_back_first() -> None:
 
 
 def test_where_there_was_none_there_is_none_again() -> None:
-    before = dict(registry._formulas)
+    before = dict(registry.FLOPS.formulas)
     register_flop_formula("flopbudget_tests::nothing")(lambda *_, **__: 7)
-    assert dict(registry._formulas) != before
+    assert dict(registry.FLOPS.formulas) != before
     unregister_flop_formula("flopbudget_tests::nothing")
-    assert dict(registry._formulas) == before
+    assert dict(registry.FLOPS.formulas) == before
 
 
 def test_a_built_in_formula_cannot_be_taken_back() -> None:
