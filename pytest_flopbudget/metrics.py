@@ -111,6 +111,7 @@ class Metric(Figure):
     has_phases: bool = False  # in training mode, forward and backward are measured as well
     by_layer: bool = False  # each layer's own is judged as well
     moves_by_itself: bool = False  # though exact: a new torch may run other operators
+    of_torch: bool = False  # the same under one minor version of torch, perhaps not under others
 
     @property
     def layer_heading(self) -> str:
@@ -188,6 +189,7 @@ TRAFFIC = Metric(
     counted="traffic",
     has_phases=True,
     moves_by_itself=True,
+    of_torch=True,
     by_layer=True,
 )
 OPERATORS = Metric(
@@ -203,6 +205,7 @@ OPERATORS = Metric(
     tolerance=Decimal(0),
     counted="operators",
     has_phases=True,
+    of_torch=True,
 )
 WEIGHTS = Metric(
     key="weights",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.metrics import Figure
 
 REQUIRED = ("format", "test", "model", "inputs", "mode", "engine", "total", "own")
-OPTIONAL = ("thop", "data_dependent", "state", "ignored", "latency")
+OPTIONAL = ("thop", "data_dependent", "torch", "state", "ignored", "latency")
 
 
 def read(file: Path, shown: str) -> Baseline | None:
@@ -95,6 +95,7 @@ def parse(text: str, file: str) -> Baseline:
         mode=keys["mode"].one_of(MODES),
         engine=keys["engine"].one_of(ENGINES),
         counter=keys["thop"].text() if "thop" in keys else None,
+        torch=keys["torch"].text() if "torch" in keys else "",
         state=keys["state"].texts() if "state" in keys else (),
         total=_costs(exact, keys["total"].mapping(optional=exact)),
         own={path: _own(exact, node) for path, node in keys["own"].entries().items()},

@@ -49,6 +49,7 @@ class Baseline:
     mode: str
     engine: str
     counter: str | None = None
+    torch: str = ""  # the minor version that counted traffic and operators, if any did
     state: tuple[str, ...] = ()  # as a profile has it; none in a file that does not know it
     total: dict[str, int]  # by the field of a profile
     own: dict[str, OwnCost]  # by layer path

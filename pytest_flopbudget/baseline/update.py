@@ -15,7 +15,7 @@ from pytest_flopbudget.metrics import METRICS, exact_metrics, figures_of, noisy_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_flopbudget.metrics import Figure, Number
+    from pytest_flopbudget.metrics import Figure, Metric, Number
     from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile
     from pytest_flopbudget.settings.budget import BudgetSettings
 
@@ -75,6 +75,7 @@ def updated(
         mode=profile.mode,
         engine=profile.engine,
         counter=profile.counter if old is None or has_counted else old.counter,
+        torch=_torch(old, profile, (metric for metric in metrics if metric in measured)),
         state=profile.state if old is None or measured or not old.state else old.state,
         total=_total(old, profile, measured),
         own=_own(old, profile, measured),
@@ -83,6 +84,13 @@ def updated(
         environments={} if old is None else dict(old.environments),
     )
     return with_entry(new, profile, budget_settings, adds=adds_entry or old is None)
+
+
+def _torch(old: Baseline | None, profile: ModelProfile, measured: Iterable[Metric]) -> str:
+    """Return the minor version of torch that counted what depends on it, if anything does."""
+    if any(metric.of_torch for metric in measured):
+        return profile.torch
+    return "" if old is None else old.torch
 
 
 def differences(baseline: Baseline, profile: ModelProfile | Baseline) -> list[tuple[str, str, str]]:

@@ -37,6 +37,9 @@ def _lines(baseline: Baseline) -> Iterator[str]:
         yield f"thop: {text_scalar(baseline.counter)}"
     if baseline.data_dependent:
         yield "data_dependent: true   # the values of tensors decided what ran or what it costs"
+    if baseline.torch:
+        torch = text_scalar(baseline.torch)
+        yield f"torch: {torch}   # the minor version that counted traffic and operators"
     if baseline.state:
         yield f"state: [{', '.join(text_scalar(text, flow=True) for text in baseline.state)}]"
     if baseline.ignored:

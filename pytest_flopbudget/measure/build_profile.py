@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.escaping import encodable
 from pytest_flopbudget.measure.counting import thop_engine
+from pytest_flopbudget.measure.hardware.environment import torch_minor
 from pytest_flopbudget.measure.params import count_params, state_of, weight_bytes
 from pytest_flopbudget.metrics import GFLOPS, OPERATORS, TRAFFIC, WEIGHTS, figures_of
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
@@ -55,6 +56,7 @@ def build_profile(
         mode=settings.mode,
         engine=settings.engine,
         counter=None if settings.engine == "dispatch" else thop_engine.counter(),
+        torch=torch_minor(),
         state=state_of(profiled),
         inputs=tuple(map(encodable, profiled.call.describe())),
         params=root.params,

@@ -90,6 +90,7 @@ class ModelProfile:
     engine: str
     counter: str | None  # the distribution and version that counted, under the THOP engines
     inputs: tuple[str, ...]
+    torch: str = ""  # major.minor
     state: tuple[str, ...] = ()  # dtypes of parameters and buffers, autocast, compiled
     params: int
     trainable_params: int

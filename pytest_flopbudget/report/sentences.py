@@ -33,7 +33,15 @@ def sentence(result: Result) -> str:
     change = result.judgement.state_change
     if not result.judgement.failing:
         return f"state: {change}; `{result.profile.model}` exceeds no budget"
-    return f"{f'state: {change}; ' if change else ''}{_gravest_sentence(result)}"
+    state = [f"state: {change}"] if change else []
+    return "; ".join([*state, *_other_torch(result), _gravest_sentence(result)])
+
+
+def _other_torch(result: Result) -> list[str]:
+    """Return with which versions of torch was counted what fails, if that depends on them."""
+    judgement = result.judgement
+    depends = any(METRICS[verdict.metric].of_torch for verdict in judgement.failing)
+    return [judgement.torch_change] if depends and judgement.torch_change else []
 
 
 def _gravest_sentence(result: Result) -> str:

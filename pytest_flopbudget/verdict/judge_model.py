@@ -12,7 +12,9 @@ from pytest_flopbudget.verdict.limits import (
     NotComparable,
     check_same,
     comparable_value,
+    for_another_torch,
     state_change,
+    torch_change,
     unaccepted_operators,
     upper_limit,
 )
@@ -46,6 +48,8 @@ def judge(
     """
     if baseline is not None:
         check_same(profile, baseline)
+    if other_torch := torch_change(profile, baseline):
+        budget_settings = for_another_torch(budget_settings)
     metrics = [
         _judge_total(METRICS[key], profile, baseline, budget_settings)
         for key in budget_settings.metrics
@@ -62,6 +66,7 @@ def judge(
         layers=tuple(layers),
         fail_on=budget_settings.fail_on,
         state_change="" if baseline is None else state_change(baseline.state, profile.state),
+        torch_change=other_torch,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.update import differences
 from pytest_flopbudget.errors import BaselineError
-from pytest_flopbudget.metrics import GFLOPS, LATENCY
+from pytest_flopbudget.metrics import GFLOPS, LATENCY, METRICS
 from pytest_flopbudget.verdict.verdict import UPDATE
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.environment import Environment
     from pytest_flopbudget.profile.model_profile import ModelProfile, Uncounted
     from pytest_flopbudget.settings.budget import BudgetSettings
+
+OTHER_TORCH = Fraction(5, 100)  # the least tolerance of what depends on the version of torch
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,20 @@ def state_change(before: tuple[str, ...], now: tuple[str, ...]) -> str:
     if not before or before == now:
         return ""
     return " -> ".join(", ".join(state) or "none" for state in (before, now))
+
+
+def torch_change(profile: ModelProfile, baseline: Baseline | None) -> str:
+    """Return with which versions of torch both were counted, nothing if with one of them."""
+    if baseline is None or not baseline.torch or baseline.torch == profile.torch:
+        return ""
+    return f"measured by torch {baseline.torch}, now {profile.torch}"
+
+
+def for_another_torch(budget_settings: BudgetSettings) -> BudgetSettings:
+    """Return settings that tolerate what another version of torch may run otherwise."""
+    tolerance = budget_settings.tolerance
+    more = {key: max(tolerance[key], OTHER_TORCH) for key, m in METRICS.items() if m.of_torch}
+    return budget_settings.with_tolerance(more)
 
 
 def unaccepted_operators(

@@ -57,6 +57,7 @@ class Judgement:
     layers: tuple[MetricVerdict, ...] = ()
     fail_on: tuple[str, ...] = ()
     state_change: str = ""  # `float32 -> bfloat16`, where the baseline has another state
+    torch_change: str = ""  # `measured by torch 2.13, now 2.14`, where another one counted
 
     @property
     def fails(self) -> bool:

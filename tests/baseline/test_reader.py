@@ -35,7 +35,7 @@ latency:
 NUMBER = "a number of at most 9 decimals, 0 or more, without an exponent"
 KEYS = (
     "`format`, `test`, `model`, `inputs`, `mode`, `engine`, `total`, `own`, `thop`, "
-    "`data_dependent`, `state`, `ignored`, `latency`"
+    "`data_dependent`, `torch`, `state`, `ignored`, `latency`"
 )
 
 

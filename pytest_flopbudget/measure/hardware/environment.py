@@ -25,9 +25,14 @@ def environment_of(device: torch.device, *, threads: int) -> Environment:
         hardware=cpu_model() if device.type in ("cpu", "meta") else accelerator_model(device),
         cores=usable_cores(),
         threads=threads,
-        torch=".".join(torch.__version__.split(".")[:2]),
+        torch=torch_minor(),
         python=".".join(platform.python_version_tuple()[:2]),
     )
+
+
+def torch_minor() -> str:
+    """Return the minor version of torch: `2.13`."""
+    return ".".join(torch.__version__.split(".")[:2])
 
 
 def usable_cores() -> int:
