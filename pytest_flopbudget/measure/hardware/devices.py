@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pytest_flopbudget.measure.torch_internals.fake_tensors import is_fake, is_in_fake_mode
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -30,6 +32,8 @@ def usable_device(name: str | None, tensors: Sequence[torch.Tensor]) -> torch.de
     device = requested(name, tensors)
     if device.type == META.type or any(tensor.is_meta for tensor in tensors):
         raise NotMeasuredError("the weights are on meta")
+    if is_in_fake_mode() or any(map(is_fake, tensors)):
+        raise NotMeasuredError("the tensors are fake")
     if not is_present(device):
         raise NotMeasuredError(f"there is no device `{device}` here")
     return device

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from pytest_flopbudget.measure.torch_internals.dispatch import dispatch_modes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +39,12 @@ def fake_tensor(mode: Any, tensor: torch.Tensor) -> torch.Tensor:
 def is_fake(tensor: torch.Tensor) -> bool:
     """Return whether a tensor is a fake one."""
     return hasattr(tensor, "fake_mode")
+
+
+def is_in_fake_mode() -> bool:
+    """Return whether the tensors that this thread makes are fake ones."""
+    fake = sys.modules.get("torch._subclasses.fake_tensor")  # what is not imported is not entered
+    return fake is not None and any(isinstance(m, fake.FakeTensorMode) for m in dispatch_modes())
 
 
 def is_about_values(error: Exception) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pytest_flopbudget import profile_model
 from pytest_flopbudget.errors import SettingsError
@@ -80,6 +81,20 @@ def test_without_values_no_device_can_be_used(
     with pytest.raises(NotMeasuredError) as raised:
         usable_device(name, tensors)
     assert raised.value.reason == "the weights are on meta"
+
+
+def test_fake_tensors_have_no_values_to_run_with() -> None:
+    with FakeTensorMode():
+        fake = x(1)
+    for tensors in ([fake], [x(1), fake]):
+        with pytest.raises(NotMeasuredError, match=r"^the tensors are fake$"):
+            usable_device("cpu", tensors)
+
+
+def test_within_a_fake_mode_every_tensor_becomes_fake() -> None:
+    with FakeTensorMode(), pytest.raises(NotMeasuredError, match=r"^the tensors are fake$"):
+        usable_device(None, [])
+    assert usable_device(None, []) == CPU
 
 
 @pytest.mark.parametrize("device", ["mps", "xpu"])

@@ -12,6 +12,7 @@ from pytest_flopbudget.measure.torch_internals.fake_tensors import (
     fake_tensor,
     fake_tensor_mode,
     is_fake,
+    is_in_fake_mode,
 )
 
 
@@ -52,3 +53,11 @@ def test_the_logger_of_the_fake_mode_has_this_name() -> None:
     from torch._subclasses import fake_tensor as module
 
     assert module.log.name == "torch._subclasses.fake_tensor"
+
+
+def test_a_fake_mode_is_seen_in_the_thread_that_entered_it() -> None:
+    assert not is_in_fake_mode()
+    with fake_tensor_mode():
+        assert is_in_fake_mode()
+        assert is_fake(torch.ones(2))
+    assert not is_in_fake_mode()

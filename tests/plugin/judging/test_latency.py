@@ -285,6 +285,46 @@ def test_weights_on_meta_are_not_timed(timed: Project) -> None:
     assert "latency: 0 of 1 compared (the weights are on meta)" in text_of(result)
 
 
+FAKES = {
+    "around the call": """
+        with FakeTensorMode():
+            flop_budget(nn.Linear(1, 10, bias=False), torch.zeros(1, 1))
+    """,
+    "around real weights": """
+        model, x = nn.Linear(1, 10, bias=False), torch.zeros(1, 1)
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            flop_budget(model, x)
+    """,
+    "around what is given": """
+        with FakeTensorMode():
+            model, x = nn.Linear(1, 10, bias=False), torch.zeros(1, 1)
+        flop_budget(model, x)
+    """,
+    "around the input": """
+        with FakeTensorMode():
+            x = torch.zeros(1, 1)
+        flop_budget(nn.Linear(1, 10, bias=False), x)
+    """,
+}
+
+
+@pytest.mark.parametrize("case", FAKES)
+def test_fake_tensors_are_not_timed(timed: Project, case: str) -> None:
+    set_time(timed, "0.000001")
+    timed.write(
+        "test_sized.py",
+        "from torch._subclasses.fake_tensor import FakeTensorMode\n"
+        f"def test_sized(flop_budget):\n{FAKES[case]}",
+    )
+    before = timed.budgets()
+    result = timed.judge("--flop-budget-metrics=params,gflops,latency,memory")
+    result.assert_outcomes(passed=1)
+    for metric in ("latency", "memory"):
+        assert f"{metric}: 0 of 1 compared (the tensors are fake)" in text_of(result)
+    timed.update().assert_outcomes(passed=1)
+    assert timed.budgets() == before
+
+
 def test_without_latency_nothing_is_timed_or_said(timed: Project) -> None:
     result = timed.judge("--flop-budget-metrics=params,gflops")
     text = text_of(result).partition("= flop budgets =")[2]
