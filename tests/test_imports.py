@@ -25,7 +25,7 @@ HEAVY = {"numpy", "thop", "torch", "transformers", "yaml"}
 # and nothing else: not in a function body, and not for its types either.
 PLACES = """
     escaping real_files
-    errors metrics text_table serialization
+    errors metrics text_table serialization real_time
     profile
     settings
     measure baseline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.measure.call import set_mode
@@ -72,9 +73,11 @@ def run_on_device(
     run = DeviceRun(environment=environment)
     with _placed(profiled, device, written) as placed:
         if LATENCY.key in asked:
-            compiled = profiled.is_compiled
-            timing = _timing(settings, goal, environment, progress, compiled=compiled)
-            run.latency = _time(placed, device, timing)
+            timing = partial(_timing, settings, goal, progress, compiled=profiled.is_compiled)
+            run.latency = _time(placed, device, timing(environment))
+            if run.latency.threads != environment.threads:  # forward set it: another environment
+                run.environment = replace(environment, threads=run.latency.threads)
+                run.latency = _time(placed, device, timing(run.environment))
         if MEMORY.key in asked:
             progress("measuring memory")
             try:
@@ -107,14 +110,14 @@ def _placed(
 def _timing(
     settings: MeasureSettings,
     goal: LatencyGoal,
-    environment: Environment,
     progress: Callable[[str], None],
+    environment: Environment,
     *,
     compiled: bool,
 ) -> Timing:
     budget_ms = goal.budget_ms(environment)
     return Timing(
-        threads=settings.threads,
+        threads=environment.threads,
         limit_s=settings.time_limit,
         budget_ms=None if budget_ms is None else float(budget_ms),
         may_be_stored=goal.may_be_stored,

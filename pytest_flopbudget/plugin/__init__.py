@@ -1,5 +1,6 @@
 """The pytest plugin; this module is what pytest registers, by its entry point or by `-p`."""
 
+import pytest_flopbudget.real_time  # noqa: F401 - before a test can freeze the time
 from pytest_flopbudget.plugin.hooks import (
     pytest_addoption,
     pytest_collection_modifyitems,

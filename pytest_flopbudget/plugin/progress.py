@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.escaping import visible
+from pytest_flopbudget.real_time import RealTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ PAUSE_S = 0.5  # between two changes of the line
 
 @contextmanager
 def progress_of(
-    item: pytest.Item, clock: Callable[[], float] = time.monotonic
+    item: pytest.Item, clock: Callable[[], float] = RealTime.monotonic
 ) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows the phase of a measurement; clear the line at the end.
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+
+from pytest_flopbudget.errors import MeasureError
+from pytest_flopbudget.real_time import RealTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_READINGS = 10**6  # until a clock that runs has another time: a tenth of a second at the most
 
 
 class Clock(Protocol):
@@ -28,8 +35,8 @@ class Clock(Protocol):
 class HostClock:
     """The monotonic clock of the machine, for work that is done when a call returns."""
 
-    now_ns = staticmethod(time.perf_counter_ns)
-    mark = staticmethod(time.perf_counter_ns)
+    now_ns = staticmethod(RealTime.perf_counter_ns)
+    mark = staticmethod(RealTime.perf_counter_ns)
 
     def settle(self) -> None:
         """Return at once: all work before a mark is done."""
@@ -51,13 +58,13 @@ class WaitingClock(HostClock):
     def mark(self) -> int:
         """Mark this moment, after all work that was started."""
         torch.accelerator.synchronize(self._device)
-        return time.perf_counter_ns()
+        return RealTime.perf_counter_ns()
 
 
 class EventClock:
     """Events in the stream of an accelerator: marking never waits, and settling waits once."""
 
-    now_ns = staticmethod(time.perf_counter_ns)
+    now_ns = staticmethod(RealTime.perf_counter_ns)
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -85,7 +92,13 @@ class EventClock:
 
 
 def clock_of(device: torch.device) -> Clock:
-    """Return the best clock that works on a device."""
+    """Return the best clock that works on a device.
+
+    Raises:
+        MeasureError: the clock of the host stands still.
+    """
+    if not is_running(HostClock.now_ns):
+        raise standing_still()
     if device.type in ("cpu", "meta"):
         return HostClock()
     clock = EventClock(device)
@@ -96,3 +109,17 @@ def clock_of(device: torch.device) -> Clock:
     except (NotImplementedError, RuntimeError, TypeError):
         return WaitingClock(device)
     return clock
+
+
+def is_running(now_ns: Callable[[], int]) -> bool:
+    """Return whether a clock goes on while it is read: no time is left to wait by."""
+    first = now_ns()
+    return any(now_ns() != first for _ in range(MOST_READINGS))
+
+
+def standing_still() -> MeasureError:
+    """Return the error for a clock that was frozen."""
+    return MeasureError(
+        "the clock stands still, so no latency can be measured",
+        "measure the budget where the time is not frozen",
+    )

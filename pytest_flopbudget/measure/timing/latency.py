@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from pytest_flopbudget.measure.timing import sampling
+from pytest_flopbudget.measure.timing.clock import standing_still
 from pytest_flopbudget.measure.timing.exclusive import exclusive_timing
 from pytest_flopbudget.measure.timing.layer_timer import LayerTimer
 from pytest_flopbudget.measure.timing.layer_times import OwnTimes
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 LAYER_ROUNDS, MOST_LAYER_ROUNDS = 9, 100
 LAYERS_FOR = 0.02  # share of the time limit in which more than `LAYER_ROUNDS` may begin
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
+MOST_STANDING = 100  # rounds that end when they began: in a second, or the clock stands still
+MEMORY_GREW = "each call keeps memory, so the rounds were ended"
+OTHER_THREADS = "forward changes the number of threads"
 NEVER_EXCLUSIVE = "other processes timed models all the time"
 
 
@@ -48,6 +54,7 @@ class Latency:
     backward_ms: float
     median_ms: float
     spread_ms: float  # between the quartiles
+    threads: int  # intra-op, in the last round: forward may set another number
     rounds: int
     uncontended: int  # rounds of those
     unreliable_reason: str  # why a value over its budget is not to be believed; empty if it is
@@ -70,23 +77,27 @@ def time_call(profiled: ProfiledCall, clock: Clock, timing: Timing) -> Latency:
         timing.progress("warming up")
         warm_up(stopwatch)
         sample = sampled(stopwatch, timing)
+        threads = torch.get_num_threads()
         timing.progress("timing layers")
         times_layers = timing.layers and profiled.calls_layers
         own = _time_layers(stopwatch, profiled, clock) if times_layers else None
     representative = sample.representative
+    reasons = [
+        "" if is_exclusive else NEVER_EXCLUSIVE,
+        MEMORY_GREW if stopwatch.growth.is_too_much else "",
+        "" if threads == timing.threads else f"{OTHER_THREADS}: {timing.threads}, then {threads}",
+        sampling.unreliable_reason(sample, stopwatch.limit_ns),
+    ]
     return Latency(
         total_ms=representative.total_ns / 1e6,
         forward_ms=representative.forward_ns / 1e6,
         backward_ms=representative.backward_ns / 1e6,
         median_ms=sample.median_ns / 1e6,
         spread_ms=sample.spread_ns / 1e6,
+        threads=threads,
         rounds=len(sample.rounds),
         uncontended=sample.uncontended,
-        unreliable_reason=(
-            sampling.unreliable_reason(sample, stopwatch.limit_ns)
-            if is_exclusive
-            else NEVER_EXCLUSIVE
-        ),
+        unreliable_reason=next(filter(None, reasons), ""),
         compile_ms=compile_ms,
         load=load,
         own=own,
@@ -94,13 +105,19 @@ def time_call(profiled: ProfiledCall, clock: Clock, timing: Timing) -> Latency:
 
 
 def sampled(stopwatch: Stopwatch, timing: Timing) -> Sample:
-    """Return the rounds that are enough to say whether the model is within its budget."""
+    """Return the rounds that are enough to say whether the model is within its budget.
+
+    Raises:
+        MeasureError: the clock stands still.
+    """
     budget_ns = None if timing.budget_ms is None else timing.budget_ms * 1e6
     sample = Sample()
     while not sample.rounds or not sampling.is_enough(
         sample, budget_ns, stopwatch.spent, may_be_stored=timing.may_be_stored
     ):
         sample.add(stopwatch.round())
+        if len(sample.rounds) == MOST_STANDING and not stopwatch.spent:
+            raise standing_still()
         timing.progress(f"timing, {len(sample.rounds)} rounds")
     return sample
 

@@ -13,6 +13,7 @@ RANK = 3  # of the representative round: the third fastest, since one or two may
 ENOUGH_ROUNDS = 5  # that a value within its budget needs
 WAITED_SHARE = 0.02  # of an uncontended round that was spent waiting for a core, at the most
 UNCONTENDED_SHARE = 0.25  # of the rounds, at the least: the others slow down these as well
+MOST_ROUNDS = 100_000  # 3 s of the smallest models are 40,000
 CLOSE = 0.05  # a value over its budget by no more than this gets all the time there is
 
 # Shares of the time limit.
@@ -109,7 +110,7 @@ def is_enough(
         spent: share of the time limit.
         may_be_stored: whether the value may become a baseline, and must be good even if it passes.
     """
-    if spent >= DECIDED_BY:
+    if spent >= DECIDED_BY or len(sample.rounds) >= MOST_ROUNDS:
         return True
     if may_be_stored or budget_ns is None:
         settled = spent >= SETTLED_FROM and sample.is_settled()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pytest_flopbudget.measure.hardware.devices import device_of
 from pytest_flopbudget.measure.isolation.model_state import SavedState
+from pytest_flopbudget.measure.timing.memory_growth import MemoryGrowth
 from pytest_flopbudget.measure.timing.noise import waited_ns
 from pytest_flopbudget.measure.timing.sampling import Round
 
@@ -50,6 +52,7 @@ class Stopwatch:
         self._clock = clock
         self._threads = threads
         self.limit_ns = limit_s * 1e9
+        self.growth = MemoryGrowth.on(device_of(profiled.tensors))
         self.restart()
 
     def restart(self) -> None:
@@ -58,7 +61,9 @@ class Stopwatch:
 
     @property
     def spent(self) -> float:
-        """The share of the time limit that is spent."""
+        """The share of the time limit that is spent: all of it if memory grew too much."""
+        if self.growth.is_too_much:
+            return 1.0
         return (self._clock.now_ns() - self._start_ns) / self.limit_ns
 
     def round(self, layer_timer: LayerTimer | NoLayerTimer = NO_LAYER_TIMER) -> Round:
@@ -87,6 +92,7 @@ class Stopwatch:
             waited = self._waited_ns() - waited
         if len(self._before_a_round) == 1:
             self._before_a_round.append(SavedState(self._model))
+        self.growth.note()
         return Round(clock.between_ns(start, middle), clock.between_ns(middle, end), waited)
 
     def _waited_ns(self) -> int:

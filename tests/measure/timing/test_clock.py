@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,9 @@ import torch
 from torch import nn
 
 from pytest_flopbudget import profile_model
+from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.hardware.devices import accelerator
+from pytest_flopbudget.measure.timing import clock as clock_module
 from pytest_flopbudget.measure.timing.clock import EventClock, HostClock, WaitingClock, clock_of
 
 DEVICE = torch.device("cuda:1")
@@ -129,6 +133,39 @@ def test_a_device_that_cannot_time_its_events_is_waited_for(
     fake.waited.clear()
     clock.mark()
     assert fake.waited == [DEVICE]
+
+
+# A time that a test froze.
+
+
+def freeze(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the functions of `time`, and what modules took from there by name."""
+    names = {n: getattr(time, n) for n in ("time", "monotonic", "perf_counter", "perf_counter_ns")}
+    modules = [module for module in sys.modules.values() if module is not None]
+    for name, real in names.items():
+        for module in (m for m in modules if vars(m).get(name) is real):
+            monkeypatch.setattr(module, name, lambda: 5)
+
+
+def test_a_time_that_is_frozen_later_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    freeze(monkeypatch)
+    assert time.perf_counter_ns() == 5
+    clock = clock_of(torch.device("cpu"))
+    assert clock.now_ns() != 5
+    assert clock_module.is_running(clock.now_ns)
+    assert clock.between_ns(clock.mark(), clock.mark()) >= 0
+
+
+def test_a_clock_that_stands_still_is_an_error_after_a_bounded_number_of_readings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of what freezes the time below Python."""
+    readings: list[int] = []
+    monkeypatch.setattr(clock_module, "MOST_READINGS", 100)
+    monkeypatch.setattr(HostClock, "now_ns", lambda: readings.append(1) or 5)
+    with pytest.raises(MeasureError, match=r"^the clock stands still, so no latency"):
+        clock_of(torch.device("cpu"))
+    assert len(readings) == 101
 
 
 @pytest.mark.gpu

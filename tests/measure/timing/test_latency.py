@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import nullcontext
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from pytest_flopbudget import profile_model
+from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.call import ModelCall
 from pytest_flopbudget.measure.profiled_call import profiled_call
 from pytest_flopbudget.measure.timing import latency as latency_module
+from pytest_flopbudget.measure.timing import memory_growth
 from pytest_flopbudget.measure.timing import stopwatch as stopwatch_module
-from pytest_flopbudget.measure.timing.latency import NEVER_EXCLUSIVE, Latency, Timing, time_call
+from pytest_flopbudget.measure.timing.latency import (
+    MEMORY_GREW,
+    MOST_STANDING,
+    NEVER_EXCLUSIVE,
+    Latency,
+    Timing,
+    time_call,
+)
 from pytest_flopbudget.measure.timing.layer_times import OwnTimes
+from pytest_flopbudget.measure.timing.memory_growth import MOST_GROWTH
 from pytest_flopbudget.measure.timing.sampling import ENOUGH_ROUNDS
 from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
 from pytest_flopbudget.measure.timing.warm_up import LEAST_WARM_UP, MOST_WARM_UP, warm_up
@@ -226,6 +236,40 @@ def test_hooks_of_the_model_itself_stay() -> None:
     assert len(seen) == 4  # counting, warm-up, a round, and one for the layers
 
 
+def test_a_model_that_keeps_memory_of_each_call_ends_its_rounds(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Timed(clock, repeat(1.0))
+    monkeypatch.setattr(memory_growth, "held_bytes", lambda _: model.calls * (MOST_GROWTH // 10))
+    found = timed(model, clock)
+    assert (found.rounds, found.unreliable_reason) == (11 - LEAST_WARM_UP, MEMORY_GREW)
+    assert model.calls == 12  # the first one and ten that grow by a tenth each, and one more
+    assert found.own is None
+
+
+def test_a_model_that_keeps_memory_from_its_first_calls_on_is_timed_once(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Timed(clock, repeat(1.0))
+    monkeypatch.setattr(memory_growth, "held_bytes", lambda _: model.calls * 2 * MOST_GROWTH)
+    assert timed(model, clock).rounds == 1
+    assert model.calls == 3
+
+
+def test_rounds_that_take_no_time_end_in_an_error(clock: FakeClock) -> None:
+    model = Timed(clock, repeat(0.0))
+    with pytest.raises(MeasureError, match=r"^the clock stands still, so no latency"):
+        timed(model, clock)
+    assert model.calls == MOST_STANDING + LEAST_WARM_UP + 1
+
+
+def test_threads_that_forward_sets_are_told() -> None:
+    model = Fn(lambda rows: torch.set_num_threads(3) or rows * 2)
+    found = timed(model, FakeClock(), threads=1, **BRIEF)
+    assert found.threads == 3
+    assert found.unreliable_reason == "forward changes the number of threads: 1, then 3"
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_while_timing(threads: int) -> None:
     seen: set[int] = set()
@@ -285,6 +329,25 @@ def test_in_a_profile() -> None:
     assert (profile.environment.device, profile.environment.threads) == ("cpu", 1)
     assert (profile.forward_latency_ms, profile.backward_latency_ms) == (None, None)
     assert profile.not_measured == {}
+
+
+@briefly
+def test_a_model_that_sets_its_threads_is_timed_in_the_environment_that_this_makes() -> None:
+    before = torch.get_num_threads()
+    model = Fn(lambda rows: torch.set_num_threads(3) or rows * 2)
+    profile = profile_model(model, x(4, 8), metrics=("latency",))
+    assert profile.environment is not None
+    assert profile.environment.threads == 3
+    assert "threads" not in profile.unreliable_reason
+    assert torch.get_num_threads() == before
+
+
+@briefly
+def test_threads_that_change_with_each_call_are_unreliable() -> None:
+    numbers = count(2)
+    model = Fn(lambda rows: torch.set_num_threads(next(numbers)) or rows * 2)
+    reason = profile_model(model, x(4, 8), metrics=("latency",)).unreliable_reason
+    assert reason.startswith("forward changes the number of threads: ")
 
 
 @briefly

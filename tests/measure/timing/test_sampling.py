@@ -13,6 +13,7 @@ from pytest_flopbudget.measure.timing.sampling import (
     CONFIRMED_FROM,
     DECIDED_BY,
     ENOUGH_ROUNDS,
+    MOST_ROUNDS,
     RANK,
     SETTLED_BY,
     SETTLED_FROM,
@@ -184,3 +185,12 @@ def test_uncontended_rounds_are_believed() -> None:
 )
 def test_why_a_value_is_not_believed(found: Sample, reason: str) -> None:
     assert unreliable_reason(found, LIMIT_NS) == reason
+
+
+@pytest.mark.parametrize(("rounds", "enough"), [(MOST_ROUNDS - 1, False), (MOST_ROUNDS, True)])
+def test_rounds_have_a_bound_in_number(rounds: int, *, enough: bool) -> None:
+    """As of a model so small that no limit of time would bound them."""
+    found = sample(2, 2, 2)
+    found.rounds *= rounds // 3 + 1
+    del found.rounds[rounds:]
+    assert is_enough(found, 1.0, 0.01, may_be_stored=True) is enough

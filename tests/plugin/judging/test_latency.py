@@ -109,8 +109,8 @@ def test_a_failure_says_when_it_was_measured_and_where(timed: Project) -> None:
     assert sentence(said).startswith("`Linear` exceeds its budget: latency +")
     row = next(line for line in said if line.startswith("  latency (ms)"))
     assert row.endswith("exceeded")
-    assert f"  baseline: budgets/{FILE}:18" in said
-    assert timed.budgets()[FILE].splitlines()[17] == "    total_ms: 0.000001"
+    assert f"  baseline: budgets/{FILE}:19" in said
+    assert timed.budgets()[FILE].splitlines()[18] == "    total_ms: 0.000001"
 
 
 @pytest.mark.parametrize(("ceiling", "name"), [("100000", "passed"), ("0.000001", "failed")])

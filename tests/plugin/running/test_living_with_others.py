@@ -313,3 +313,29 @@ def test_the_baseline_is_read_where_a_test_patches_functions_of_files(project: P
     project.write("test_a.py", PATCHED)
     project.update().assert_outcomes(passed=1)
     project.judge().assert_outcomes(passed=1)
+
+
+FREEZER = """
+import sys, time
+import pytest
+
+@pytest.fixture(autouse=True)
+def frozen(monkeypatch):
+    names = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+    for name in names:
+        real, still = getattr(time, name), 5 if name.endswith("_ns") else 5.0
+        for module in list(sys.modules.values()):
+            for key in [key for key, value in vars(module).items() if value is real]:
+                monkeypatch.setattr(module, key, lambda: still)
+"""
+
+
+def test_a_test_whose_time_is_frozen_is_timed_all_the_same(project: Project) -> None:
+    """As freezegun freezes it: before anything that measures is imported."""
+    project.write("pytest.ini", "[pytest]\nflop_budget_time_limit = 0.5\n")
+    project.write("conftest.py", FREEZER)
+    project.write("test_a.py", TEST.format(size=4))
+    result = start(project, "--update-budgets")
+    assert result.ret == 0
+    assert "    total_ms: " in project.budgets()[FILE]
+    assert "total_ms: 0\n" not in project.budgets()[FILE]
