@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.profile.layer_paths import shown_path
+from pytest_flopbudget.report.joint_attribution import joint_section
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
 from pytest_flopbudget.verdict.layer_changes import ChangeKind, LayerChange, changes, renamed
 
@@ -39,12 +40,20 @@ def growth_to_explain(result: Result, metric: Metric, layers: list[LayerChange])
 
 
 def attribution_sections(result: Result, keys: Collection[str]) -> Iterator[list[str]]:
-    """Yield a section for each of the metrics `keys`, then one for layers that were renamed."""
+    """Yield sections for the metrics `keys`, then one for layers that were renamed.
+
+    Exact metrics have one cause, and so one list of layers; each noisy one has its own.
+    """
     if result.baseline is None or not keys:
         return
-    for key, metric in METRICS.items():
-        if key in keys and (layers := changed_layers(result, metric)):
-            yield _section(metric, layers, growth_to_explain(result, metric, layers))
+    found = {key: changed_layers(result, METRICS[key]) for key in METRICS if key in keys}
+    exact = {key: layers for key, layers in found.items() if layers and METRICS[key].exact}
+    if len(exact) > 1:
+        paths = {change.path for layers in exact.values() for change in layers}
+        yield [*joint_section(exact, METRICS, SHOWN_LAYERS), *more_than_shown(paths)]
+    for key, layers in found.items():
+        if layers and (key not in exact or len(exact) == 1):
+            yield _section(METRICS[key], layers, growth_to_explain(result, METRICS[key], layers))
     if former := renamed(result.profile, result.baseline):
         lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in former.items()]
         yield ["renamed, at the same cost:", *lines[:SHOWN_LAYERS], *more_than_shown(lines)]

@@ -55,15 +55,26 @@ def test_growth() -> None:
         "  GFLOPs    0.1205  0.1000    0.1000  +20.5 %  exceeded",
         f"  baseline: {FILE}:9",
         "",
-        "params: 2 layers changed, by own params:",
-        "  head  Linear  +200  98 %  700 -> 900",
-        "  tail  Linear    +5   2 %  new",
-        "",
-        "GFLOPs: 2 layers changed, by own GFLOPs:",
-        "  head  Linear  +0.02000  98 %  0.07000 -> 0.09000",
-        "  tail  Linear  +0.00050   2 %  new",
+        "params, GFLOPs: 2 layers changed, by their own costs:",
+        "  layer  type    params             GFLOPs",
+        "  head   Linear    +200  +28.6 %  +0.02000  +28.6 %",
+        "  tail   Linear      +5      new  +0.00050      new",
         "",
         *ACCEPT,
+    ]
+
+
+def test_several_metrics_are_told_by_one_list_as_it_fits() -> None:
+    deep = ".".join(["encoder"] * 6)
+    before = {deep: ("Conv2d", 1000, 10_000_000), "a": ("Linear", 10, 0), "b": ("Linear", 0, 5)}
+    after = {deep: ("Conv2d", 2000, 20_000_000), "a": ("Linear", 11, 0), "b": ("Linear", 0, 4)}
+    lines = failure_lines(result(profile(after), baseline(before)))
+    at = lines.index("params, GFLOPs: 3 layers changed, by their own costs:")
+    assert lines[at + 1 : at + 5] == [
+        "  layer                                            type    params        GFLOPs",
+        f"  {deep}  Conv2d  +1,000      +0.01000",
+        "  a                                                Linear      +1",
+        "  b                                                Linear          -0.000000001",
     ]
 
 

@@ -149,12 +149,11 @@ def test_growth_names_the_layer_first(changed: Project, change: Change) -> None:
     said = failure_of(result, "test_model")
     new = "the new " if change.kind == "new" else ""
     assert f"mostly {new}`{change.first}`" in sentence(said)
-    causes = [i for i, line in enumerate(said) if "changed, by own" in line]
-    exceeded = ["params", "GFLOPs"] if change.params else ["GFLOPs"]
-    assert [said[i].partition(":")[0] for i in causes] == exceeded
-    for i in causes:
-        path, *_, kind = said[i + 1].split()
-        assert (path, kind == "new") == (change.first, change.kind == "new")
+    (cause,) = (i for i, line in enumerate(said) if "changed, by " in line)  # one list
+    assert said[cause].partition(":")[0] == ("params, GFLOPs" if change.params else "GFLOPs")
+    has_heading = bool(change.params)
+    path, *_, kind = said[cause + 1 + has_heading].split()
+    assert (path, kind == "new") == (change.first, change.kind == "new")
 
 
 @those("widened", "added", "twice")

@@ -26,7 +26,7 @@ def test_an_update_shows_what_it_changed(project: Project) -> None:
     project.update(f"--flop-budget-markdown={FILE}")
     text = (project.root / FILE).read_text(encoding="utf-8")
     assert "| within | `test_sized.py::test_sized` | 100 → 110<br>+10.0 % |" in text
-    assert "(model)  Linear  +10  100 %  100 -> 110" in text
+    assert "(model)  Linear     +10  +10.0 %  +0.000000020  +10.0 %" in text
     assert "```sh" not in text
 
 
