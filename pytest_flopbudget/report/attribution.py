@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_flopbudget.metrics import Metric
     from pytest_flopbudget.verdict.result import Result
+    from pytest_flopbudget.verdict.verdict import MetricVerdict
 
 SHOWN_LAYERS = 8
 
@@ -40,7 +41,7 @@ def growth_to_explain(result: Result, metric: Metric, layers: list[LayerChange])
 
 
 def attribution_sections(result: Result, keys: Collection[str]) -> Iterator[list[str]]:
-    """Yield sections for the metrics `keys`, then one for layers that were renamed.
+    """Yield sections for the metrics `keys`, then for what moved and for layers that were renamed.
 
     Exact metrics have one cause, and so one list of layers; each noisy one has its own.
     """
@@ -54,9 +55,22 @@ def attribution_sections(result: Result, keys: Collection[str]) -> Iterator[list
     for key, layers in found.items():
         if layers and (key not in exact or len(exact) == 1):
             yield _section(METRICS[key], layers, growth_to_explain(result, METRICS[key], layers))
+    moved = [verdict for verdict in result.judgement.layers if verdict.moved]
+    if rows := [_move(verdict) for verdict in moved if verdict.metric in found]:
+        lines = aligned(rows[:SHOWN_LAYERS], "lrl", indent="  ")
+        yield ["moved from a layer around or below:", *lines, *more_than_shown(rows)]
     if former := renamed(result.profile, result.baseline):
         lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in former.items()]
         yield ["renamed, at the same cost:", *lines[:SHOWN_LAYERS], *more_than_shown(lines)]
+
+
+def _move(verdict: MetricVerdict) -> tuple[str, ...]:
+    metric, moved = METRICS[verdict.metric], verdict.moved or Fraction(0)
+    return (
+        shown_path(verdict.path or ""),
+        metric.text(moved, metric.decimals_for(moved)),
+        metric.noun,
+    )
 
 
 def more_than_shown(found: Collection[object], noun: str = "") -> list[str]:

@@ -10,6 +10,7 @@ from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.profile.layer_paths import is_below
 from pytest_flopbudget.verdict.limits import unaccepted_operators
+from pytest_flopbudget.verdict.moves import moved_into
 from pytest_flopbudget.verdict.verdict import MetricVerdict, verdict_of
 
 if TYPE_CHECKING:
@@ -24,13 +25,20 @@ if TYPE_CHECKING:
 def judge_each(
     profile: ModelProfile, baseline: Baseline, budget_settings: BudgetSettings
 ) -> Iterator[MetricVerdict]:
-    """Judge the own costs of each layer that the baseline knows; a new one shows in the total."""
+    """Judge the own costs of each layer that the baseline knows; a new one shows in the total.
+
+    What a layer took over from those around it or below it is no growth.
+    """
     for metric in _comparable_metrics(profile, baseline, budget_settings):
-        for layer in profile.layers:
-            measured = metric.own(layer)
-            if measured is not None and layer.path in baseline.own:
-                stored = baseline.own_of(layer.path, metric)
-                yield _judge_layer(metric, layer.path, measured, stored, budget_settings)
+        now = {layer.path: metric.own(layer) for layer in profile.layers}
+        known = dict.fromkeys([*now, *baseline.own])
+        stored = {path: baseline.own_of(path, metric) for path in known}
+        moved = moved_into({p: Fraction(now.get(p) or 0) - stored[p] for p in known})
+        for path, measured in now.items():
+            if measured is not None and path in baseline.own:
+                yield _judge_layer(
+                    metric, path, measured, stored[path], budget_settings, moved.get(path)
+                )
 
 
 def named_layers(profile: ModelProfile, globs: Iterable[str]) -> list[str]:
@@ -85,6 +93,7 @@ def _judge_layer(
     measured: Number,
     stored: int,
     budget_settings: BudgetSettings,
+    moved: Fraction | None = None,
 ) -> MetricVerdict:
     before, now = Fraction(stored), Fraction(measured)
     tolerance = budget_settings.tolerance[metric.key]
@@ -95,5 +104,6 @@ def _judge_layer(
         measured=now,
         baseline=before,
         budget=budget,
-        verdict=verdict_of(metric, now, before, budget, tolerance),
+        verdict=verdict_of(metric, now - (moved or 0), before, budget, tolerance),
+        moved=moved,
     )

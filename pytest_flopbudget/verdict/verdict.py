@@ -44,6 +44,7 @@ class MetricVerdict:
     measured: Fraction | None
     baseline: Fraction | None = None
     budget: Fraction | None = None
+    moved: Fraction | None = None  # what a layer took over from those around it or below it
     reason: str = ""
     remedy: str = UPDATE  # the options of pytest that accept what was measured, if any do
     grew_by_upgrade: bool = False  # above its budget, but of another minor of torch or Python
