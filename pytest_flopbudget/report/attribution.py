@@ -65,12 +65,9 @@ def attribution_sections(result: Result, keys: Collection[str]) -> Iterator[list
 
 
 def _move(verdict: MetricVerdict) -> tuple[str, ...]:
-    metric, moved = METRICS[verdict.metric], verdict.moved or Fraction(0)
-    return (
-        shown_path(verdict.path or ""),
-        metric.text(moved, metric.decimals_for(moved)),
-        metric.noun,
-    )
+    metric, moved = METRICS[verdict.metric], verdict.moved
+    amount = metric.text(moved, metric.decimals_for(moved))
+    return shown_path(verdict.path or ""), amount, metric.noun
 
 
 def more_than_shown(found: Collection[object], noun: str = "") -> list[str]:

@@ -79,12 +79,11 @@ def test_several_metrics_are_told_by_one_list_as_it_fits() -> None:
 
 
 def test_what_moved_into_a_layer_is_told() -> None:
-    before = {"": ("Net", 0, 30_000_000), **NET}
-    before[""] = ("Net", 0, 30_000_000)
+    before = {**NET, "": ("Net", 0, 30_000_000)}
     after = {**before, "": ("Net", 0, 0), "head": ("Linear", 700, 110_000_000)}
     lines = failure_lines(result(profile(after), baseline(before), budget_settings("gflops")))
     at = lines.index("moved from a layer around or below:")
-    assert lines[at + 1 : at + 3] == ["  head  0.03000 GFLOPs", ""]
+    assert lines[at + 1 : at + 3] == ["  head  0.03000  GFLOPs", ""]
 
 
 def test_memory() -> None:
