@@ -252,3 +252,36 @@ def test_compiled_in_any_part_is_in_the_state() -> None:
     model[0].compile()
     assert state(model, x(1, 2)) == ("float32", "compiled")
     assert state(torch.compile(nn.Linear(2, 2)), x(1, 2)) == ("float32", "compiled")
+
+
+def weights(model: nn.Module, *args: Any) -> dict[str, int | None]:
+    profile = profile_model(model, args, metrics=("weights",))
+    assert profile.weights_bytes == profile[""].weights_bytes
+    return {layer.path: layer.own_weights_bytes for layer in profile.layers}
+
+
+def test_weights_are_bytes_of_parameters_and_buffers() -> None:
+    model = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4).half(), nn.ReLU())
+    # Weight, bias, mean and variance of 4 numbers of 2 bytes, and a number of batches of 8.
+    assert weights(model, torch.zeros(2, 8)) == {"": 0, "0": 4 * 36, "1": 4 * 4 * 2 + 8, "2": 0}
+
+
+def test_weights_count_each_storage_once() -> None:
+    whole = torch.zeros(6, 8)
+    model = nn.Sequential(nn.Linear(8, 4, bias=False), nn.Linear(8, 2, bias=False))
+    model[0].weight = nn.Parameter(whole[:4])
+    model[1].weight = nn.Parameter(whole[4:])
+    assert weights(model, torch.zeros(1, 8)) == {"": 0, "0": 6 * 8 * 4, "1": 0}
+
+
+def test_weights_on_meta_weigh_what_they_would() -> None:
+    with torch.device("meta"):
+        assert weights(nn.Linear(8, 4), torch.zeros(1, 8)) == {"": 144}
+
+
+def test_weights_alone_run_nothing() -> None:
+    class Broken(nn.Linear):
+        def forward(self, _: Any) -> Any:
+            raise KeyError
+
+    assert weights(Broken(8, 4), torch.zeros(1, 8)) == {"": 144}
