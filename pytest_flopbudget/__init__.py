@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.counting.formulas import (
         unregister_traffic_formula as unregister_traffic_formula,
     )
+    from pytest_flopbudget.plugin.fixture import FlopBudget as FlopBudget
     from pytest_flopbudget.profile.environment import Environment as Environment
     from pytest_flopbudget.profile.model_profile import LayerProfile as LayerProfile
     from pytest_flopbudget.profile.model_profile import ModelProfile as ModelProfile
 
 _HOMES = {
     "Environment": "profile.environment",
+    "FlopBudget": "plugin.fixture",
     "FlopBudgetError": "errors",
     "LayerProfile": "profile.model_profile",
     "ModelProfile": "profile.model_profile",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget import serialization
 from pytest_flopbudget.errors import nearest
@@ -12,6 +13,9 @@ from pytest_flopbudget.escaping import encodable
 from pytest_flopbudget.profile.environment import Environment
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,11 @@ class LayerProfile:
         return None if self.flops is None else self.flops / 1e9
 
     @property
+    def macs(self) -> int | Fraction | None:
+        """Multiply-accumulates as other tools count them: FLOPs / 2."""
+        return _macs(self.flops)
+
+    @property
     def name(self) -> str:
         """The layer path as it is shown."""
         return shown_path(self.path)
@@ -130,6 +139,11 @@ class ModelProfile:
         """FLOPs of one call / 10^9; a float for convenience, `flops` is the exact count."""
         return None if self.flops is None else self.flops / 1e9
 
+    @property
+    def macs(self) -> int | Fraction | None:
+        """Multiply-accumulates as other tools count them: FLOPs / 2."""
+        return _macs(self.flops)
+
     @cached_property
     def _by_path(self) -> dict[str, LayerProfile]:
         return {layer.path: layer for layer in self.layers}
@@ -140,6 +154,12 @@ class ModelProfile:
             near = nearest(path, self._by_path)
             raise KeyError(f"no layer `{path}`" + (f"; {near}" if near else ""))
         return self._by_path[path]
+
+    def __iter__(self) -> Iterator[LayerProfile]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, str) and encodable(path) in self._by_path
@@ -153,3 +173,9 @@ class ModelProfile:
         """Return the profile as JSON-safe values, as the JSON report has it."""
         layers = [{**serialization.encode(layer), "gflops": layer.gflops} for layer in self.layers]
         return {**serialization.encode(self), "gflops": self.gflops, "layers": layers}
+
+
+def _macs(flops: int | None) -> int | Fraction | None:
+    if flops is None:
+        return None
+    return Fraction(flops, 2) if flops % 2 else flops // 2
