@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -42,15 +43,22 @@ class Layers:
     def totals(self, own: list[Any], join: Callable[[Any, Any], Any] = add) -> list[Any]:
         """Return for each layer the sum of what it and all layers below it have of their own."""
         totals = list(own)
-        index = {path: i for i, path in enumerate(self.paths)}
         for i in range(len(self) - 1, ROOT, -1):  # children come after their parents
-            path = self.paths[i]
-            while path:
-                path = path.rpartition(".")[0]
-                if path in index:
-                    totals[index[path]] = join(totals[index[path]], totals[i])
-                    break
+            around = self._around[i]
+            totals[around] = join(totals[around], totals[i])
         return totals
+
+    @cached_property
+    def _around(self) -> list[int]:
+        """The index of the layer around each one; the model is around itself."""
+        index = {path: i for i, path in enumerate(self.paths)}
+        around = []
+        for path in self.paths:
+            above = path.rpartition(".")[0]
+            while above not in index:
+                above = above.rpartition(".")[0]
+            around.append(index[above])
+        return around
 
 
 class AutogradOwners:

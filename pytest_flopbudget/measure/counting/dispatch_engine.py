@@ -245,8 +245,9 @@ class CountingRun:
         """Return the context in which functions that are one operator are seen, if need be."""
         if self.traffic is None:
             return nullcontext()
-        known = {tensor.device.type for tensor in self._profiled.tensors}
-        return single_operators_seen(known | {CPU.type, META.type})
+        tensors = self._profiled.state.tensors or self._profiled.call.tensors()
+        known = {tensor.device for tensor in tensors} | {CPU, META}
+        return single_operators_seen({device.type for device in known})
 
     def _note_thread(self, layer: int, values: Any) -> None:
         """Note a layer that runs in a thread of the model's own, where this mode sees nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from pytest_flopbudget.measure.torch_internals.dispatch import without_dispatch_modes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # What torch says where the constructor of a subclass of `Tensor` runs under a dispatch mode.
 SUBCLASS_REFUSED = "Creating a new Tensor subclass"
@@ -20,15 +21,14 @@ SUBCLASS_REFUSED = "Creating a new Tensor subclass"
 forbid_data_pointer = torch._C._set_throw_on_mutable_data_ptr
 
 
+# The address of a storage itself, which stays when its memory is resized. Used for each operand of
+# each operator, so it is no function of ours.
+storage_address: Callable[[torch.UntypedStorage], int] = attrgetter("_cdata")
+
+
 def coo_tensors(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return indices and values of a COO tensor; the public methods refuse uncoalesced ones."""
     return tensor._indices(), tensor._values()
-
-
-def storage_address(storage: torch.UntypedStorage) -> int:
-    """Return the address of a storage itself, which stays when its memory is resized."""
-    address: int = storage._cdata
-    return address
 
 
 @contextmanager

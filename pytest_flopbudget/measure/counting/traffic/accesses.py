@@ -54,15 +54,15 @@ class Accesses:
         positional = [value for i, value in enumerate(args) if i not in positions]
         return list(tensors(positional, {k: v for k, v in kwargs.items() if k not in names}))
 
-    def results(self, args: Any, kwargs: Any, output: Any) -> Iterator[torch.Tensor]:
-        """Yield the new tensors that a call writes, also those in lists."""
-        if len(self.created) == 1 and not isinstance(output, tuple):
-            yield from (output,) if isinstance(output, torch.Tensor) else tensors((output,))
-            return
+    def results(self, args: Any, kwargs: Any, output: Any) -> Sequence[torch.Tensor]:
+        """Return the new tensors that a call writes, also those in lists."""
+        if isinstance(output, torch.Tensor):
+            return (output,) if self.created else ()
+        if not isinstance(output, tuple):
+            return list(tensors((output,))) if self.created else ()
         asked_for = None if self.mask is None else _given(self.mask, args, kwargs)
-        for position in self.created:
-            if asked_for is None or asked_for[position]:
-                yield from tensors((output[position],))
+        found = [output[at] for at in self.created if asked_for is None or asked_for[at]]
+        return list(tensors(found))
 
     def does_write(self, args: Any, kwargs: Any) -> bool:
         """Return whether a call writes into the arguments that it may write into."""

@@ -120,15 +120,17 @@ class TrafficCounter:
         writes: dict[View, int] = {}
         if operator.writes and accesses.does_write(args, kwargs):
             writes = dict(map(view_of, operator.written(args, kwargs)))
-        before = {view[0] for view in (*reads, *writes)}
+        before = {view[0] for view in reads}
+        before.update([view[0] for view in writes])
+        moved = sum(reads.values()) + sum(writes.values())
         created = []
         for tensor in accesses.results(args, kwargs, output):
             view, nbytes = view_of(tensor)
             if view[0] not in before:
                 created.append((tensor, nbytes))
+                moved += nbytes
         if not writes and not created:
             return None  # what it returns lies in its inputs
-        moved = sum(reads.values()) + sum(writes.values()) + sum(n for _, n in created)
         self._fusible.note(reads, writes, created, is_element_wise=accesses.is_element_wise)
         if self._pool_indices and not self._tracker.in_backward:
             self._count_indices(reads)
