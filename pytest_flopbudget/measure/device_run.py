@@ -15,6 +15,7 @@ from pytest_flopbudget.measure.hardware.devices import (
 from pytest_flopbudget.measure.hardware.environment import environment_of
 from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.isolation.placement import placed_on
+from pytest_flopbudget.measure.isolation.process.tracers import without_tracers
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored, memory_restored
 from pytest_flopbudget.measure.memory.meter import meter_of
 from pytest_flopbudget.measure.memory.peak import Memory, measure_peak
@@ -129,7 +130,7 @@ def _timing(
 def _time(profiled: ProfiledCall, device: torch.device, timing: Timing) -> Latency:
     """Time the call, and undo what its rounds left in the model and in its inputs."""
     before = profiled.call.saved_objects(), SavedState(profiled.model)
-    latency = time_call(profiled, clock_of(device), timing)
+    latency = without_tracers(time_call, profiled, clock_of(device), timing)
     for state in before:
         state.restore()
     return latency

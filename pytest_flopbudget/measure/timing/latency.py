@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pytest_flopbudget.measure.isolation.process.tools import tools_at_work
 from pytest_flopbudget.measure.timing import sampling
 from pytest_flopbudget.measure.timing.clock import standing_still
 from pytest_flopbudget.measure.timing.exclusive import exclusive_timing
@@ -28,6 +29,7 @@ LAYERS_FOR = 0.02  # share of the time limit in which more than `LAYER_ROUNDS` m
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
 MOST_STANDING = 100  # rounds that end when they began: in a second, or the clock stands still
 MEMORY_GREW = "each call keeps memory, so the rounds were ended"
+AT_WORK = "was at work, which slows a model down"
 OTHER_THREADS = "forward changes the number of threads"
 NEVER_EXCLUSIVE = "other processes timed models all the time"
 
@@ -72,6 +74,7 @@ def time_call(profiled: ProfiledCall, clock: Clock, timing: Timing) -> Latency:
     timing.progress("waiting for other processes that time a model")
     with exclusive_timing() as is_exclusive, stable_process(timing.threads):
         load = load_average()
+        tools = list(tools_at_work(training=profiled.call.training))
         stopwatch = Stopwatch(profiled, clock, limit_s=timing.limit_s, threads=timing.threads)
         compile_ms = _compile(stopwatch, timing)
         timing.progress("warming up")
@@ -83,6 +86,7 @@ def time_call(profiled: ProfiledCall, clock: Clock, timing: Timing) -> Latency:
         own = _time_layers(stopwatch, profiled, clock) if times_layers else None
     representative = sample.representative
     reasons = [
+        *(f"{tool} {AT_WORK}" for tool in tools),
         "" if is_exclusive else NEVER_EXCLUSIVE,
         MEMORY_GREW if stopwatch.growth.is_too_much else "",
         "" if threads == timing.threads else f"{OTHER_THREADS}: {timing.threads}, then {threads}",

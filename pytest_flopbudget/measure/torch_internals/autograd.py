@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch.autograd.graph import Node
 
 # Sets whether gradients are on, by a plain call: the public way is a context manager.
 set_grad_enabled = torch._C._set_grad_enabled
+
+
+# Whether a profiler of torch records what runs.
+is_profiling: Callable[[], bool] = torch._C._autograd._profiler_enabled
 
 
 def next_sequence_number() -> int:

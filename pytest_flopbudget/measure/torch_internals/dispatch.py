@@ -21,6 +21,7 @@ __all__ = [
     "dispatch_keys",
     "dispatch_modes",
     "dispatches_itself",
+    "function_modes",
     "functions_as_they_are",
     "has_kernel",
     "has_kernel_for",
@@ -34,6 +35,9 @@ __all__ = [
     "without_dispatch_modes",
 ]
 
+DEFAULT_DEVICE = (
+    "torch.utils._device"  # the module of the mode that `with torch.device(...)` enters
+)
 ON_THE_CPU = torch._C.DispatchKey.CPU
 
 # What torch tells apart about a tensor - sparse, conjugated, wrapped, of a mode - as a set of keys.
@@ -75,6 +79,13 @@ def dispatch_modes() -> list[TorchDispatchMode]:
     """Return the modes that see the operators of this thread: each thread has its own."""
     number = torch._C._len_torch_dispatch_stack()
     return [torch._C._get_dispatch_stack_at(index) for index in range(number)]
+
+
+def function_modes() -> list[Any]:
+    """Return the modes that see the functions of torch in this thread, but for a default device."""
+    number = torch._C._len_torch_function_stack()
+    modes = [torch._C._get_function_stack_at(index) for index in range(number)]
+    return [mode for mode in modes if type(mode).__module__ != DEFAULT_DEVICE]
 
 
 def numbers_of_modes() -> tuple[int, int]:

@@ -66,6 +66,19 @@ def dynamo_is_loaded() -> bool:
     return "torch._dynamo" in sys.modules
 
 
+def has_global_hooks() -> bool:
+    """Return whether hooks run before or after each call of every module, whose ever it is."""
+    module = torch.nn.modules.module
+    return any(
+        (
+            module._global_forward_hooks,
+            module._global_forward_pre_hooks,
+            module._global_backward_hooks,
+            module._global_backward_pre_hooks,
+        )
+    )
+
+
 def unpacked(packed: torch.ScriptObject) -> Any:
     """Return the tensors of an object of torch's runtime that holds packed weights, nested."""
     holder: Any = packed

@@ -392,6 +392,66 @@ def test_an_update_stores_nothing_that_is_inconclusive(busy: Project) -> None:
     assert "latency: 1 of 1 inconclusive, so not stored (the machine was busy" in text_of(result)
 
 
+WATCHED = """
+from torch.overrides import TorchFunctionMode
+
+class Watching(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+def test_sized(flop_budget):
+    with Watching():
+        flop_budget(nn.Linear(1, 10, bias=False), torch.zeros(1, 1))
+"""
+AT_WORK = "the mode `Watching` was at work, which slows a model down"
+
+
+def test_what_a_tool_slows_down_is_inconclusive_and_not_stored(timed: Project) -> None:
+    timed.write("test_sized.py", WATCHED)
+    set_time(timed, "0.000001")
+    result = timed.judge()
+    result.assert_outcomes(passed=1)
+    assert outcome(result)[0] == "1 budget: 1 inconclusive"
+    assert f"latency: 1 of 1 inconclusive ({AT_WORK})" in " ".join(outcome(result))
+    before = timed.budgets()
+    timed.update().assert_outcomes(passed=1)
+    assert timed.budgets() == before
+
+
+def test_what_is_within_its_budget_under_a_tool_is_within_it(timed: Project) -> None:
+    timed.write("test_sized.py", WATCHED)
+    set_time(timed, "1.6")
+    assert outcome(timed.judge()) == ["1 budget: 1 within"]
+
+
+def test_a_tracer_that_measures_is_suspended_while_timing(timed: Project) -> None:
+    timed.write(
+        "test_sized.py",
+        """
+        import sys
+        TRACERS = []
+
+        class Noted(nn.Linear):
+            def forward(self, rows):
+                TRACERS.append(sys.getprofile())
+                return super().forward(rows)
+
+        def test_sized(flop_budget):
+            def profile(*_): pass
+            before = sys.getprofile()
+            sys.setprofile(profile)
+            try:
+                flop_budget(Noted(1, 10, bias=False), torch.zeros(1, 1))
+                assert sys.getprofile() is profile
+            finally:
+                sys.setprofile(before)
+            assert TRACERS[0] is profile  # while it is counted
+            assert set(TRACERS[1:]) == {None}
+        """,
+    )
+    timed.judge().assert_outcomes(passed=1)
+
+
 def test_a_call_that_is_longer_than_the_limit_is_inconclusive(timed: Project) -> None:
     timed.machine.mark_ms = 6000
     set_time(timed, "100000")

@@ -1,0 +1,1 @@
+"""What this process does beside the model: tracers, profilers, and what forward writes."""
