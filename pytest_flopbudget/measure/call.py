@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +17,7 @@ from pytest_flopbudget.measure.isolation.iterators import Substitution, replayed
 from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.isolation.object_walk import ObjectWalk
 from pytest_flopbudget.measure.isolation.placement import TensorCopies
+from pytest_flopbudget.measure.isolation.process.output import Output
 from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
 from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves
 
@@ -44,6 +45,7 @@ class ModelCall:
     kwargs: dict[str, Any]
     training: bool
     gradients: bool = False  # whether forward differentiates, which inference mode allows, too
+    output: Output = field(default_factory=Output, compare=False)  # of all calls with these
 
     @classmethod
     def of(
@@ -169,7 +171,7 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
         if isinstance(leaf, torch.Tensor):
             yield leaf
         elif is_dataclass(leaf) and not isinstance(leaf, type):
-            yield from tensors_in([getattr(leaf, field.name) for field in fields(leaf)])
+            yield from tensors_in([getattr(leaf, one.name) for one in fields(leaf)])
 
 
 def set_mode(model: nn.Module, *, training: bool) -> None:

@@ -15,6 +15,7 @@ from pytest_flopbudget.measure.hardware.devices import (
 from pytest_flopbudget.measure.hardware.environment import environment_of
 from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.isolation.placement import placed_on
+from pytest_flopbudget.measure.isolation.process.output import output_dropped
 from pytest_flopbudget.measure.isolation.process.tracers import without_tracers
 from pytest_flopbudget.measure.isolation.tensor_contents import contents_restored, memory_restored
 from pytest_flopbudget.measure.memory.meter import meter_of
@@ -72,7 +73,7 @@ def run_on_device(
         return DeviceRun(not_measured=dict.fromkeys(asked, error.reason))
     environment = environment_of(device, threads=settings.threads)
     run = DeviceRun(environment=environment)
-    with _placed(profiled, device, written) as placed:
+    with _placed(profiled, device, written) as placed, output_dropped():
         if LATENCY.key in asked:
             timing = partial(_timing, settings, goal, progress, compiled=profiled.is_compiled)
             run.latency = _time(placed, device, timing(environment))

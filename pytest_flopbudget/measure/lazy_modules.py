@@ -44,7 +44,7 @@ def initialized(model: nn.Module, call: ModelCall, seed: int) -> Iterator[None]:
             training = [(module, module.training) for module in model.modules()]
             seed_generators(seed)
             set_mode(model, training=call.training)
-            with call.substituted(torch.clone) as inputs:
+            with call.substituted(torch.clone) as inputs, call.output.once():
                 inputs.forward(model)
             for module, flag in training:
                 module.training = flag

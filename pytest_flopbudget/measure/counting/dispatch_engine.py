@@ -181,6 +181,7 @@ class CountingRun:
                 self.tracker.attached(),
                 self._single_operators_seen(),
                 FlopCounterMode(self, usage),
+                profiled.call.output.once(),
             ):
                 self._run(inputs, usage)
         finally:

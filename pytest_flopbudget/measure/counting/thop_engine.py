@@ -116,7 +116,11 @@ def _count_in(backend: Backend, profiled: ProfiledCall, engine: str) -> FlopCoun
     try:
         state.substitute(backend.substitute)
         set_mode(profiled.module, training=False)
-        with backend.inputs(profiled.call) as inputs, tracker.attached():
+        with (
+            backend.inputs(profiled.call) as inputs,
+            tracker.attached(),
+            profiled.call.output.once(),
+        ):
             caller = _Caller(profiled.module, inputs, layers)
             total, *_ = thop.profile(caller, inputs=(), custom_ops=custom, verbose=False)
     finally:

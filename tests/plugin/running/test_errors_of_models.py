@@ -242,3 +242,31 @@ def test_what_ends_the_run_is_raised_at_once(
     assert result.ret == pytest.ExitCode.INTERRUPTED if module == "pytest" else 1
     assert (project.root / "calls").read_text() == "one call\n"
     assert "error" not in text_of(result).partition("short test summary")[2]
+
+
+def test_what_forward_prints_logs_and_warns_comes_once(project: Project) -> None:
+    project.write("pytest.ini", "[pytest]\nfilterwarnings = always\n")
+    project.write(
+        "test_a.py",
+        """
+        import logging, sys, warnings
+
+        class Talkative(nn.Linear):
+            def forward(self, rows):
+                print("printed")
+                print("to stderr", file=sys.stderr)
+                logging.getLogger("shop").warning("logged")
+                warnings.warn("warned")
+                return super().forward(rows)
+
+        def test_a(flop_budget):
+            flop_budget(Talkative(1, 1), torch.zeros(1, 1))
+            assert False
+        """,
+    )
+    result = project.update("--flop-budget-metrics=params,gflops,latency,memory")
+    result.assert_outcomes(failed=1, warnings=1)
+    for line in ("printed", "to stderr"):
+        assert result.outlines.count(line) == 1
+    assert len([line for line in result.outlines if line.endswith(": warned")]) == 1
+    assert len([line for line in result.outlines if line.endswith(" logged")]) == 1
