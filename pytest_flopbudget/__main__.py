@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.settings.parsers import whole_number
 
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     return int(options.run(options))
 
 
-def _add_selftest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_selftest(commands: Any) -> None:
     text = "measure the noise of this machine, and print the latency tolerance that it affords"
     parser = commands.add_parser("selftest", help=text, description=text)
     parser.add_argument(
@@ -41,7 +41,7 @@ def _selftest(options: argparse.Namespace) -> int:
     return run_selftest(options.runs, options.threads)
 
 
-def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_accept(commands: Any) -> None:
     text = "make baselines of what `--flop-budget-propose` wrote, on any number of machines"
     parser = commands.add_parser("accept", help=text, description=text)
     parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="a proposal")

@@ -41,7 +41,7 @@ def test_a_layer_that_rises_at_the_same_total_is_raised() -> None:
 def test_a_raise_stands_on_a_line_of_the_new_file() -> None:
     assert [change.line for change in found(baseline(), baseline(WIDER))] == [9, 9]
     assert [change.line for change in found(baseline(), baseline(SHIFTED))] == [11]
-    assert [change.line for change in found(with_entry(100), with_entry(101))] == [18]
+    assert [change.line for change in found(with_entry(100), with_entry(101))] == [19]
 
 
 @pytest.mark.parametrize(("before", "after", "count"), [(100, 100.1, 1), (100, 100, 0), (9, 8, 0)])

@@ -9,14 +9,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
-from pytest_flopbudget import serialization
 from pytest_flopbudget.baseline import store
 from pytest_flopbudget.baseline.update import updated
 from pytest_flopbudget.baseline.writer import text_of
 from pytest_flopbudget.plugin.collection import CollectedTests
-from pytest_flopbudget.plugin.session import ATTRIBUTE, Session
+from pytest_flopbudget.plugin.session import Session
 from pytest_flopbudget.verdict.judge_model import judge_ceilings
-from pytest_flopbudget.verdict.result import TestResults
+from tests.plugin.reports import phases_of
 from tests.strategies import budget_settings, profile, result, settings
 
 if TYPE_CHECKING:
@@ -119,13 +118,10 @@ def _texts(state: int) -> dict[str, bytes]:
 
 def _reports(state: int) -> list[Any]:
     """Make the reports of the tests that measured a state."""
-    return [
-        SimpleNamespace(**{ATTRIBUTE: _outcome(n, state)}, location=("", 0, ""))
-        for n in range(BUDGETS)
-    ]
+    return [report for number in range(BUDGETS) for report in _phases(number, state)]
 
 
-def _outcome(number: int, state: int) -> str:
+def _phases(number: int, state: int) -> list[Any]:
     measured, path = _measured(number, state), _path(number)
     one = result(
         measured,
@@ -135,5 +131,4 @@ def _outcome(number: int, state: int) -> str:
         file=f"budgets/{path}",
         judgement=judge_ceilings(measured, budget_settings()),
     )
-    outcome = TestResults(test=one.test, passed=True, acceptable=True, results=(one,), unjudged=())
-    return serialization.dumps(outcome)
+    return phases_of(one)

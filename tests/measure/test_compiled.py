@@ -89,8 +89,7 @@ def test_a_compiled_model(compiled: Callable[[Model, Backend], Any], backend: Ba
     rounds = 1 + 1 + 1 + (compiled is in_part)  # compiling, warm-up, timing, layers
     assert backend.ran == rounds
     assert profile.compile_ms is not None
-    assert profile.environment is not None
-    assert profile.environment.key.endswith("float32, compiled")
+    assert profile.state == ("float32", "compiled")
 
 
 def test_layers_of_a_model_that_is_compiled_in_part(backend: Backend) -> None:
@@ -113,7 +112,7 @@ def test_an_ordinary_model_has_no_time_of_compiling() -> None:
     profile = profile_model(Model(), x(4, 8), metrics=ALL)
     assert profile.compile_ms is None
     assert profile.environment is not None
-    assert not profile.environment.compiled
+    assert profile.state == ("float32",)
 
 
 def test_compiled_code_runs_after_a_profile(backend: Backend) -> None:

@@ -24,6 +24,7 @@ BY_NAME = {"getattr", "hasattr", "setattr", "delattr"}
 LOOKUPS = {"get", "pop", "setdefault", "__getitem__"}  # of `vars(x)` and `x.__dict__`
 NOT_OF_TORCH = {  # private names that others have
     "_extra_reducers": "of `multiprocessing`: what `ForkingPickler.register` fills, and cannot empty",
+    "_fixtureinfo": "of pytest: which fixtures a test names, and which of them autouse brings",
     "_getframe": "of `sys`: the one way to see who calls, documented by Python",
     "_resolve_rule": "of THOP: tells its distributions apart, which count by different rules",
 }

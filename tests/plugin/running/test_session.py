@@ -9,12 +9,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from pytest_flopbudget import serialization
 from pytest_flopbudget.plugin.collection import CollectedTests
-from pytest_flopbudget.plugin.runtest.reports import RESULTS
 from pytest_flopbudget.plugin.session import Session
 from pytest_flopbudget.verdict.judge_model import judge_ceilings
-from pytest_flopbudget.verdict.result import TestResults
+from tests.plugin.reports import phases_of
 from tests.strategies import budget_settings, profile, result, settings
 
 if TYPE_CHECKING:
@@ -24,17 +22,8 @@ FILE = "tests/test_net/test_net.yaml"
 
 
 def reports(*, passed: bool, worker: str = "") -> list[Any]:
-    """Make the reports of the phases of a test, as they arrive."""
     one = result(profile(), None, judgement=judge_ceilings(profile(), budget_settings()))
-    results = TestResults(test=one.test, path=one.path, results=(one,), unjudged=())
-    place = ("tests/test_net.py", 0, "test_net")
-    common = {"nodeid": one.test, "worker_id": worker, "location": place, "skipped": False}
-    sent = {RESULTS: serialization.dumps(results)}
-    return [
-        SimpleNamespace(when="setup", passed=True, **common),
-        SimpleNamespace(when="call", passed=passed, **common),
-        SimpleNamespace(when="teardown", passed=True, **common, **sent),
-    ]
+    return phases_of(one, passed=passed, worker=worker)
 
 
 def written(directory: Path, *runs: list[Any]) -> bool:
