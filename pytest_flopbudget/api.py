@@ -39,12 +39,13 @@ def profile_model(
         mode: `inference`, or `training` for forward and backward.
         device: where to time and to measure memory, as in `torch.device`, or `auto`; where the
             model is if `None`.
-        metrics: any of `params`, `gflops`, `latency`, `memory`.
+        metrics: any of `params`, `gflops`, `traffic`, `operators`, `weights`, `latency`, `memory`.
         threads: intra-op threads on the CPU while timing.
 
     Returns:
         The profile: FLOPs count a multiply-add as two, latency is in milliseconds.
-            `memory_bytes` is the peak of what the call allocates beyond the model and its inputs.
+            `memory_bytes` is the peak of what the call allocates beyond the model and its inputs,
+            `traffic_bytes` what its operators read and write.
 
     Raises:
         SettingsError: an argument has an unknown value.

@@ -110,7 +110,7 @@ class Metric(Figure):
     counted: str = ""  # what it counts in operators: where one is uncounted, it is unknown
     has_phases: bool = False  # in training mode, forward and backward are measured as well
     by_layer: bool = False  # each layer's own is judged as well
-    moves_by_itself: bool = False  # though exact: a new torch may run other operators
+    moves_by_itself: bool = False  # though exact, so that less is better only by the tolerance
     of_torch: bool = False  # the same under one minor version of torch, perhaps not under others
 
     @property

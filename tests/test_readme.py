@@ -40,6 +40,19 @@ def test_the_failure_is_what_a_wider_model_gives(project: pytest.Pytester) -> No
     assert BLOCKS["failure"].rstrip() in result.stdout.str()
 
 
+def test_the_failure_that_only_traffic_sees(project: pytest.Pytester) -> None:
+    metrics = "--flop-budget-metrics=params,gflops,traffic"
+    project.runpytest_subprocess("--update-budgets", metrics)
+    models = project.path / "shop" / "models.py"
+    source = models.read_text(encoding="utf-8")
+    assert source.count("self.head(features)") == 1
+    upcast = source.replace("self.head(features)", "self.head(features.double().float())")
+    models.write_text(upcast, encoding="utf-8")
+    result = project.runpytest_subprocess("--flop-budget", metrics)
+    result.assert_outcomes(failed=1)
+    assert BLOCKS["traffic"].rstrip() in result.stdout.str()
+
+
 def test_the_hint_accepts_it(project: pytest.Pytester) -> None:
     project.runpytest_subprocess("--update-budgets")
     widen(project)

@@ -19,6 +19,8 @@ HEADER = """\
 # Baseline of pytest-flopbudget: update it with `pytest --update-budgets`.
 # A multiply-add is 2 FLOPs; element-wise operators, reductions, norms and pooling are 0."""
 
+TORCH = "# the minor version that counted traffic and operators"
+
 
 def text_of(baseline: Baseline) -> str:
     """Write a baseline as YAML: one line per layer, in the order of the record."""
@@ -38,8 +40,7 @@ def _lines(baseline: Baseline) -> Iterator[str]:
     if baseline.data_dependent:
         yield "data_dependent: true   # the values of tensors decided what ran or what it costs"
     if baseline.torch:
-        torch = text_scalar(baseline.torch)
-        yield f"torch: {torch}   # the minor version that counted traffic and operators"
+        yield f"torch: {text_scalar(baseline.torch)}   {TORCH}"
     if baseline.state:
         yield f"state: [{', '.join(text_scalar(text, flow=True) for text in baseline.state)}]"
     if baseline.ignored:

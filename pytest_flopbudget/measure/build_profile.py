@@ -12,7 +12,7 @@ from pytest_flopbudget.metrics import GFLOPS, OPERATORS, TRAFFIC, WEIGHTS, figur
 from pytest_flopbudget.profile.model_profile import LayerProfile, ModelProfile, Uncounted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from torch import nn
 
@@ -43,7 +43,7 @@ def build_profile(
         own = weight_bytes(layers)
         columns |= {"own_weights_bytes": own, "weights_bytes": layers.totals(own)}
     if count is not None:
-        columns |= _count_columns(count, layers, training=training)
+        columns |= _count_columns(count, layers, settings.metrics, training=training)
     if latency is not None and latency.own is not None:
         columns |= _latency_columns(latency.own, layers, training=training)
     if memory is not None and memory.layer_bytes:
@@ -66,7 +66,7 @@ def build_profile(
         **({} if latency is None else _latency_fields(latency, training=training)),
         memory_bytes=None if memory is None else memory.total_bytes,
         layers=profiles,
-        **({} if count is None else _count_fields(count, layers)),
+        **({} if count is None else _count_fields(count, layers, settings.metrics)),
         environment=device_run.environment,
         not_measured={**_not_counted(settings), **device_run.not_measured},
     )
@@ -95,16 +95,19 @@ def _param_columns(layers: Layers) -> Columns:
     }
 
 
-def _count_columns(count: FlopCount, layers: Layers, *, training: bool) -> Columns:
+def _count_columns(
+    count: FlopCount, layers: Layers, metrics: Collection[str], *, training: bool
+) -> Columns:
     columns: Columns = {
         "calls": count.module_calls.calls,
         "input_shapes": count.module_calls.inputs,
         "output_shapes": count.module_calls.outputs,
     }
     counts = {"flops": (count.forward, count.backward)}
-    if (traffic := count.traffic) is not None:
-        counts["traffic_bytes"] = traffic.forward_bytes, traffic.backward_bytes
-        counts["operators"] = traffic.forward_operators, traffic.backward_operators
+    if count.traffic is not None and TRAFFIC.key in metrics:
+        counts["traffic_bytes"] = count.traffic.forward_bytes, count.traffic.backward_bytes
+    if count.traffic is not None and OPERATORS.key in metrics:
+        counts["operators"] = count.traffic.forward_operators, count.traffic.backward_operators
     for field, (forward, backward) in counts.items():
         both = [f + b for f, b in zip(forward, backward, strict=True)]
         phases = {f"forward_{field}": forward, f"backward_{field}": backward} if training else {}
@@ -121,9 +124,9 @@ def _not_counted(settings: MeasureSettings) -> dict[str, str]:
     return {key: reason for key in (TRAFFIC.key, OPERATORS.key) if key in settings.metrics}
 
 
-def _count_fields(count: FlopCount, layers: Layers) -> dict[str, Any]:
+def _count_fields(count: FlopCount, layers: Layers, metrics: Collection[str]) -> dict[str, Any]:
     return {
-        "fused_traffic_bytes": _fused_bytes(count),
+        "fused_traffic_bytes": _fused_bytes(count, metrics),
         "uncounted": tuple(
             Uncounted(
                 operator=name,
@@ -140,9 +143,9 @@ def _count_fields(count: FlopCount, layers: Layers) -> dict[str, Any]:
     }
 
 
-def _fused_bytes(count: FlopCount) -> int | None:
+def _fused_bytes(count: FlopCount, metrics: Collection[str]) -> int | None:
     traffic = count.traffic
-    if traffic is None:
+    if traffic is None or TRAFFIC.key not in metrics:
         return None
     return sum(traffic.forward_bytes) + sum(traffic.backward_bytes) - traffic.fusible_bytes
 

@@ -78,6 +78,8 @@ def test_nothing_is_counted_that_was_not_asked_for() -> None:
     profile = profile_model(mlp(), x(2, 8))
     assert (profile.traffic_bytes, profile.operators, profile.weights_bytes) == (None, None, None)
     assert profile["0"].own_traffic_bytes is None
+    alone = profile_model(mlp(), x(2, 8), metrics=("operators",))
+    assert (alone.traffic_bytes, alone.fused_traffic_bytes, alone.operators) == (None, None, 3)
     assert profile.flops == profiled(mlp(), x(2, 8)).flops
 
 
@@ -388,6 +390,13 @@ def test_a_scripted_module_moves_what_it_was_scripted_from_does(backend: Any) ->
         scripted = torch.jit.script(Attention())
     q = x(1, 2, 4, 8)
     assert moved_by(scripted, q, backend=backend) == moved_by(Attention(), q) == (4 * 256, 2)
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:], ids=lambda backend: backend.name)
+def test_an_operator_of_a_backend_gets_the_same_figure(backend: Any) -> None:
+    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    q = x(1, 2, 4, 8)
+    assert moved_by(lambda q: flash(q, q, q)[0], q, backend=backend) == (2 * 256, 1)
 
 
 @every_backend
