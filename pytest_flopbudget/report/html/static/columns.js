@@ -14,9 +14,20 @@ function columnsOf(budget, chosen) {
   ];
   const measured = DATA.metrics.filter(({ key }) => key in budget.layers.metrics);
   columns.push(...measured.map((metric) => totals(budget, metric, metric !== chosen)));
+  if (["gflops", "traffic"].every((key) => key in budget.layers.metrics)) columns.push(INTENSITY);
   if (measured.includes(chosen)) columns.push(...details(budget, chosen));
   return columns;
 }
+
+// The FLOPs that a layer does for each byte that it moves: with fewer it waits for memory.
+const INTENSITY = {
+  key: "intensity",
+  label: "FLOPs per byte",
+  number: true,
+  wide: true,
+  value: ({ costs }) => (costs.traffic.total ? costs.gflops.total / costs.traffic.total : null),
+  text: (node) => INTENSITY.value(node)?.toFixed(1) ?? DASH,
+};
 
 function totals(budget, metric, wide) {
   const { decimals } = budget.metrics[metric.key];
