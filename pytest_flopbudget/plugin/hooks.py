@@ -60,10 +60,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     if active:
         from pytest_flopbudget.plugin.runtest.seeding import Seeding
+        from pytest_flopbudget.plugin.runtest.time_limits import TimeLimits
         from pytest_flopbudget.plugin.session import register
 
         config.stash[SETTINGS] = settings
         register(config, settings)
+        config.pluginmanager.register(TimeLimits(), "flopbudget-time-limits")
         if settings.seed is not None:
             config.pluginmanager.register(Seeding(settings.seed), "flopbudget-seeding")
 

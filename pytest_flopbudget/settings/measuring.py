@@ -9,6 +9,12 @@ from fractions import Fraction
 from pytest_flopbudget.profile.environment import Environment
 
 
+class Delay(str):
+    """The name of a phase in which nothing is measured: whoever waits is told of it."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasureSettings:
     """The settings of one measurement: what is measured, and how."""

@@ -10,7 +10,9 @@ import pytest
 def exclusive_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no other process that times a model."""
     free = nullcontext(enter_result=True)
-    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.exclusive_timing", lambda: free)
+    monkeypatch.setattr(
+        "pytest_flopbudget.measure.timing.latency.exclusive_timing", lambda **_: free
+    )
 
 
 @pytest.fixture

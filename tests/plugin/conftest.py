@@ -37,7 +37,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Let every call of a model take 2 ms, and wait for nothing, in runs within this process."""
     fake = Machine()
     free = nullcontext(enter_result=True)
-    monkeypatch.setattr("pytest_flopbudget.measure.timing.latency.exclusive_timing", lambda: free)
+    monkeypatch.setattr(
+        "pytest_flopbudget.measure.timing.latency.exclusive_timing", lambda **_: free
+    )
     monkeypatch.setattr("pytest_flopbudget.measure.device_run.clock_of", lambda _: fake)
     monkeypatch.setattr("pytest_flopbudget.measure.timing.stopwatch.waited_ns", fake.waited_ns)
     return fake

@@ -72,7 +72,10 @@ def time_call(profiled: ProfiledCall, clock: Clock, timing: Timing) -> Latency:
     and time is left.
     """
     timing.progress("waiting for other processes that time a model")
-    with exclusive_timing() as is_exclusive, stable_process(timing.threads):
+    with (
+        exclusive_timing(progress=timing.progress) as is_exclusive,
+        stable_process(timing.threads),
+    ):
         load = load_average()
         tools = list(tools_at_work(training=profiled.call.training))
         stopwatch = Stopwatch(profiled, clock, limit_s=timing.limit_s, threads=timing.threads)

@@ -51,7 +51,9 @@ def clock(request: pytest.FixtureRequest) -> FakeClock:
 def uncontended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine does, nothing waits for a core or for others unless a test says so."""
     waits(monkeypatch, repeat(0))
-    monkeypatch.setattr(latency_module, "exclusive_timing", lambda: nullcontext(enter_result=True))
+    monkeypatch.setattr(
+        latency_module, "exclusive_timing", lambda **_: nullcontext(enter_result=True)
+    )
 
 
 def waits(monkeypatch: pytest.MonkeyPatch, total_ns: Iterator[int]) -> None:
@@ -204,7 +206,9 @@ def test_the_device_is_waited_for_once_a_call(clock: FakeClock) -> None:
 
 
 def test_beside_others_that_never_end(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency_module, "exclusive_timing", lambda: nullcontext(enter_result=False))
+    monkeypatch.setattr(
+        latency_module, "exclusive_timing", lambda **_: nullcontext(enter_result=False)
+    )
     assert timed(Timed(clock, repeat(3.0)), clock).unreliable_reason == NEVER_EXCLUSIVE
 
 
