@@ -397,6 +397,29 @@ def test_an_uncounted_operator_is_graver_than_a_ceiling_kept() -> None:
     assert word(profile(uncounted=(uncounted(),)), None, agreed) is Verdict.UNCOUNTED
 
 
+@pytest.mark.parametrize(
+    ("unknown", "expected"),
+    [
+        (("FLOPs",), {"gflops": "uncounted", "traffic": "within", "operators": "within"}),
+        (("traffic",), {"gflops": "within", "traffic": "uncounted", "operators": "within"}),
+        (
+            ("FLOPs", "traffic", "operators"),
+            dict.fromkeys(("gflops", "traffic", "operators"), "uncounted"),
+        ),
+    ],
+)
+def test_an_operator_hides_what_is_not_known_of_it(
+    unknown: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    known = replace(
+        baseline(), total={"flops": 100_000_000, "traffic_bytes": 1000, "operators": 5}, own={}
+    )
+    measured = profile(
+        uncounted=(replace(uncounted(), unknown=unknown),), traffic_bytes=1000, operators=5
+    )
+    assert words(judge(measured, known, budget_settings(*expected))) == expected
+
+
 def test_an_uncounted_operator_does_not_matter_to_other_metrics() -> None:
     assert not judge(
         profile(uncounted=(uncounted(),)), baseline(), budget_settings("params")

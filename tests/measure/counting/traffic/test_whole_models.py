@@ -6,6 +6,7 @@ import warnings
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -295,6 +296,25 @@ def test_a_fused_optimizer_writes_what_its_schema_says() -> None:
     profile = stepped(fused=True)
     # Its schema marks the gradients as written, too: a scaler may change them.
     assert (profile.traffic_bytes, profile.operators) == (2 * 4 * 128, 1)
+
+
+# ---------------------------------------------------------------------------------- unknown
+
+
+def test_an_operator_without_a_formula_of_flops_has_a_traffic(library: str) -> None:
+    profile = profiled(Fn(getattr(torch.ops, library).double), x(4, 8))
+    assert [one.unknown for one in profile.uncounted] == [("FLOPs",)]
+    assert profile.traffic_bytes == 256
+
+
+def test_what_runs_outside_of_torch_has_none() -> None:
+    weight = np.zeros((8, 8), dtype=np.float32)
+    profile = profiled(Fn(lambda a: torch.from_numpy(a.numpy() @ weight) + 1), x(4, 8))
+    (outside,) = profile.uncounted
+    assert (outside.operator, outside.unknown) == (
+        "outside::array",
+        ("FLOPs", "traffic", "operators"),
+    )
 
 
 # --------------------------------------------------------------------------------- layouts
