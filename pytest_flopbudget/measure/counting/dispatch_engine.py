@@ -20,11 +20,9 @@ from pytest_flopbudget.measure.counting.other_processes import (
     other_processes_noticed,
 )
 from pytest_flopbudget.measure.counting.tensor_usage import TensorUsage
+from pytest_flopbudget.measure.counting.traffic.formula_bytes import TrafficFormulaError
 from pytest_flopbudget.measure.counting.traffic.single_operators import single_operators_seen
-from pytest_flopbudget.measure.counting.traffic.traffic_counter import (
-    TrafficCounter,
-    TrafficFormulaError,
-)
+from pytest_flopbudget.measure.counting.traffic.traffic_counter import TrafficCounter
 from pytest_flopbudget.measure.error_notes import running_layer
 from pytest_flopbudget.measure.hardware.devices import CPU, META
 from pytest_flopbudget.measure.isolation.escaped_tensors import Surroundings

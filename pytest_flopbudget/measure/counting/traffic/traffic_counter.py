@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_flopbudget.errors import MeasureError
-from pytest_flopbudget.measure.counting.formulas.registry import TRAFFIC, shapes_of
+from pytest_flopbudget.measure.counting.formulas.registry import TRAFFIC
 from pytest_flopbudget.measure.counting.formulas.view_bytes import bytes_of, view_of
 from pytest_flopbudget.measure.counting.traffic import gather_scatter
 from pytest_flopbudget.measure.counting.traffic.accesses import accesses_of
+from pytest_flopbudget.measure.counting.traffic.formula_bytes import bytes_by_formula
 from pytest_flopbudget.measure.counting.traffic.fusion import FusibleTensors
 from pytest_flopbudget.measure.counting.traffic.layer_traffic import LayerTraffic
 from pytest_flopbudget.measure.counting.traffic.single_operators import SingleOperators
@@ -32,11 +32,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.measure.operators import Operator
     from pytest_flopbudget.measure.torch_internals.storages import Storage
 
-__all__ = ["TrafficCounter", "TrafficFormulaError", "gather_scatter"]
-
-
-class TrafficFormulaError(MeasureError):
-    """A formula that somebody registered is wrong: no other way to run the model would help."""
+__all__ = ["TrafficCounter", "gather_scatter"]  # whose import registers its formulas
 
 
 class TrafficCounter:
@@ -76,7 +72,7 @@ class TrafficCounter:
             return
         with functions_as_they_are():
             if formula is not None:
-                moved: int | None = _by_formula(operator.name, formula, args, kwargs, output)
+                moved: int | None = bytes_by_formula(operator.name, formula, args, kwargs, output)
                 self._fusible.note(dict(map(view_of, given)), {}, (), is_element_wise=False)
             elif accesses is not None:
                 moved = self._by_schema(operator, accesses, args, kwargs, given, output)
@@ -177,17 +173,3 @@ class TrafficCounter:
                 self._note_unknown(operator.name, given)
             total += nbytes
         return total
-
-
-def _by_formula(name: str, formula: Formula, args: Any, kwargs: Any, output: Any) -> int:
-    named = {key: shapes_of(value) for key, value in kwargs.items()}
-    try:
-        moved = formula(*map(shapes_of, args), **named, out_shape=shapes_of(output))
-    except Exception as error:
-        raise TrafficFormulaError(f"the traffic formula of `{name}` failed: {error!r}") from error
-    if isinstance(moved, bool) or not isinstance(moved, int) or moved < 0:
-        raise TrafficFormulaError(
-            f"the traffic formula of `{name}` must return bytes as an int, 0 or more, "
-            f"found `{moved!r}`"
-        )
-    return moved

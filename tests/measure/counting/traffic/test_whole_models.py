@@ -428,7 +428,11 @@ def test_inference_mode_inside_of_a_model_changes_nothing(backend: Any) -> None:
     assert moved_by(run, x(1, 2, 4, 8), backend=backend) == (4 * 256, 2)
 
 
-def test_the_dispatcher_is_as_before() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_dispatcher_is_as_before(fails: bool) -> None:
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            profiled(Fn(lambda q: Attention()(q) * (1 / 0)), x(1, 2, 4, 8))
     profiled(Attention(), x(1, 2, 4, 8))
     q = x(1, 2, 4, 8, requires_grad=True)
     assert type(F.scaled_dot_product_attention(q, q, q).grad_fn).__name__.startswith("ScaledDot")
