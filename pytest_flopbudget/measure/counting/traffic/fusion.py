@@ -48,6 +48,8 @@ class FusibleTensors:
     ) -> None:
         """Note an operator, by the bytes of each; what is written in place has to be written."""
         known = self._intermediates
+        if not known and not is_element_wise:
+            return  # as nearly everywhere in a network of convolutions
         for view, nbytes in reads.items():
             if view[0] in known:
                 if is_element_wise:

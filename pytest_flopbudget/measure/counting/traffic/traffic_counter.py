@@ -117,7 +117,8 @@ class TrafficCounter:
         if operator.writes and accesses.does_write(args, kwargs):
             writes = dict(map(view_of, operator.written(args, kwargs)))
         before = {view[0] for view in reads}
-        before.update([view[0] for view in writes])
+        if writes:
+            before.update([view[0] for view in writes])
         moved = sum(reads.values()) + sum(writes.values())
         created = []
         for tensor in accesses.results(args, kwargs, output):
