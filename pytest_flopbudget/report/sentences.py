@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_flopbudget.metrics import METRICS, change_text
+from pytest_flopbudget.metrics import METRICS, change_text, exact_metrics
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.report.attribution import changed_layers, growth_to_explain
+from pytest_flopbudget.settings.measuring import AT_WORK
 from pytest_flopbudget.verdict.layer_changes import ChangeKind
 from pytest_flopbudget.verdict.limits import unaccepted_operators
 from pytest_flopbudget.verdict.verdict import Verdict
@@ -130,6 +131,8 @@ def hint(result: Result) -> Iterator[str]:
     ceilings = [METRICS[v.metric].ceiling for v in failing if _over_ceiling(result, v)]
     if gravest.verdict is Verdict.UNCOUNTED:
         yield from _uncounted_hint(result, METRICS[gravest.metric])
+    elif gravest.verdict is Verdict.INCONCLUSIVE and AT_WORK in gravest.reason:
+        yield from _tool_hint(result, METRICS[gravest.metric])
     elif gravest.verdict is Verdict.INCONCLUSIVE:
         yield "run it again where less is going on, or give it more time, in seconds:"
         more = f"--flop-budget-time-limit={3 * result.budget_settings.time_limit:g}"
@@ -146,6 +149,15 @@ def hint(result: Result) -> Iterator[str]:
             yield "or else"
         yield ACCEPTING[gravest.verdict]
         yield f"  {result.update.command(gravest.remedy)}"
+
+
+def _tool_hint(result: Result, metric: Metric) -> Iterator[str]:
+    """Yield what to do about a tool that slows the model down: more time would not help."""
+    others = [key for key in result.budget_settings.metrics if key != metric.key]
+    others = others or [exact.key for exact in exact_metrics()]
+    options = f"--flop-budget --flop-budget-metrics={','.join(others)}"
+    yield f"run it without that, or leave {metric.label} out:"
+    yield f"  {result.update.command(options)}"
 
 
 def _uncounted_hint(result: Result, metric: Metric) -> Iterator[str]:

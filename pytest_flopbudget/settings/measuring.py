@@ -8,6 +8,8 @@ from fractions import Fraction
 
 from pytest_flopbudget.profile.environment import Environment
 
+AT_WORK = "was at work, which slows a model down"  # a tool, so a latency is inconclusive
+
 
 class Delay(str):
     """The name of a phase in which nothing is measured: whoever waits is told of it."""

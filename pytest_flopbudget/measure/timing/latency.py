@@ -19,6 +19,7 @@ from pytest_flopbudget.measure.timing.sampling import Sample
 from pytest_flopbudget.measure.timing.stable_process import stable_process
 from pytest_flopbudget.measure.timing.stopwatch import Stopwatch
 from pytest_flopbudget.measure.timing.warm_up import warm_up
+from pytest_flopbudget.settings.measuring import AT_WORK
 
 if TYPE_CHECKING:
     from pytest_flopbudget.measure.profiled_call import ProfiledCall
@@ -29,7 +30,6 @@ LAYERS_FOR = 0.02  # share of the time limit in which more than `LAYER_ROUNDS` m
 LAYERS_BY = 0.9  # share of the time limit after which no round for layers begins
 MOST_STANDING = 100  # rounds that end when they began: in a second, or the clock stands still
 MEMORY_GREW = "each call keeps memory, so the rounds were ended"
-AT_WORK = "was at work, which slows a model down"
 OTHER_THREADS = "forward changes the number of threads"
 NEVER_EXCLUSIVE = "other processes timed models all the time"
 

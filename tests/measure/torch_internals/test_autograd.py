@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pytest_flopbudget.measure.torch_internals.autograd import (
     is_gradient_accumulation,
+    is_profiling,
     next_sequence_number,
     running_node,
     sequence_number,
@@ -79,3 +80,10 @@ def test_adding_a_gradient_to_a_leaf_is_told_from_the_work_of_layers() -> None:
     ((below, _), _) = output.grad_fn.next_functions
     assert not is_gradient_accumulation(output.grad_fn)
     assert is_gradient_accumulation(below)
+
+
+def test_a_profiler_of_torch_is_noticed_while_it_records() -> None:
+    assert not is_profiling()
+    with torch.autograd.profiler.profile():
+        assert is_profiling()
+    assert not is_profiling()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from pytest_flopbudget.measure.torch_internals.dispatch import (
     DispatchMode,
@@ -18,6 +19,7 @@ from pytest_flopbudget.measure.torch_internals.dispatch import (
     OpOverloadPacket,
     dispatch_keys,
     dispatch_modes,
+    function_modes,
     has_kernel,
     has_kernel_for,
     overloads_of,
@@ -172,3 +174,24 @@ def test_the_kernel_of_the_cpu_shows_its_operators_to_a_mode() -> None:
 def test_no_mode_sees_what_runs_without_them() -> None:
     with DispatchMode(), without_dispatch_modes():
         assert len(dispatch_modes()) == 0
+
+
+def test_the_modes_that_see_functions_but_for_that_of_a_default_device() -> None:
+    class Mode(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            return func(*args, **(kwargs or {}))
+
+    assert function_modes() == []
+    with Mode() as outer, torch.device("cpu"), Mode() as inner:
+        assert function_modes() == [outer, inner]
+    assert function_modes() == []
+
+
+def test_a_default_device_that_is_set_is_no_such_mode_either() -> None:
+    torch.set_default_device("cpu")
+    try:
+        assert function_modes() == []
+    finally:
+        torch.set_default_device(None)

@@ -17,6 +17,7 @@ from pytest_flopbudget.measure.torch_internals.modules import (
     compiled_from,
     dynamo_is_loaded,
     has_compiled_forward,
+    has_global_hooks,
     unpacked,
 )
 
@@ -93,3 +94,13 @@ class Opaque:
 
 def test_what_cannot_be_unpacked_holds_no_tensors() -> None:
     assert unpacked(Opaque()) == ()
+
+
+def test_hooks_of_all_modules_are_told_from_those_of_one() -> None:
+    module = nn.Identity()
+    module.register_forward_hook(lambda *_: None)
+    assert not has_global_hooks()
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    assert has_global_hooks()
+    handle.remove()
+    assert not has_global_hooks()

@@ -418,6 +418,17 @@ def test_what_a_tool_slows_down_is_inconclusive_and_not_stored(timed: Project) -
     assert timed.budgets() == before
 
 
+def test_the_hint_is_to_run_it_without_the_tool(timed: Project) -> None:
+    timed.write("test_sized.py", WATCHED)
+    set_time(timed, "0.000001")
+    said = failure_of(timed.judge("--flop-budget-fail-on=inconclusive"), "test_sized")
+    assert sentence(said) == f"latency of `Linear` is inconclusive: {AT_WORK}"
+    assert said[-2] == "hint: run it without that, or leave latency out:"
+    assert said[-1].strip() == (
+        "pytest --flop-budget --flop-budget-metrics=params,gflops test_sized.py::test_sized"
+    )
+
+
 def test_what_is_within_its_budget_under_a_tool_is_within_it(timed: Project) -> None:
     timed.write("test_sized.py", WATCHED)
     set_time(timed, "1.6")
