@@ -185,7 +185,7 @@ def test_the_times_of_a_timed_model_are_shown(project: Project) -> None:
     lines = section(project.update("--flop-budget-table=all"))
     row = next(line.split() for line in lines if " (model) " in line)
     assert float(row[0]) >= 0
-    assert float(row[8]) >= 0  # GFLOP/s
+    assert float(row[9]) >= 0  # GFLOP/s
     assert any(line.startswith("timed on cpu, ") for line in lines)
     assert line_with(project.judge(), "flop-budget: judge").startswith(
         "flop-budget: judge params,gflops,traffic,latency, "
