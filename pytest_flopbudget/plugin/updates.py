@@ -97,17 +97,16 @@ def update_baselines(
 
 
 def _stale_baselines(
-    settings: RunSettings, tests: Iterable[TestResults], collected: CollectedTests
+    settings: RunSettings, tests: Sequence[TestResults], collected: CollectedTests
 ) -> StaleBaselines:
     """Find the stale baselines: none in a folder outside of the rootdir, which others share."""
     if not Path(os.path.normpath(settings.directory)).is_relative_to(settings.root):
         return StaleBaselines()
-    judged = [test for test in tests if test.is_judged]
     return stale_baselines(
         settings.directory,
         collected.status,
-        used={*collected.planned, *(result.path for result in results_of(judged))},
-        passed={test.test for test in judged if test.passed},
+        used={*collected.planned, *(result.path for result in results_of(tests))},
+        passed={test.test for test in tests if test.passed},
     )
 
 
@@ -119,7 +118,7 @@ def not_judged(
     skipped = [
         NotJudged(test=test.test, file=f"{shown}/{test.path}", reason=test.skipped)
         for test in tests
-        if test.skipped is not None and not test.is_judged
+        if test.has_budget and test.skipped is not None and not test.is_judged
     ]
     not_collected = [
         NotJudged(test=test, file=f"{shown}/{file}", reason=reason)

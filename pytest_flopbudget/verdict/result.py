@@ -105,6 +105,7 @@ class TestResults:
     path: str  # of its baseline, if it calls the fixture plainly, relative to the budget folder
     results: tuple[Result, ...]
     unjudged: tuple[Unjudged, ...]
+    has_budget: bool = True  # not if it was only offered the fixture, and may leave it alone
     passed: bool = False  # set-up, call and teardown
     acceptable: bool = False  # passed, or would have passed if its budgets had
     skipped: str | None = None  # the reason, if it was

@@ -99,7 +99,7 @@ def pytest_runtest_makereport(
     error = call.excinfo.value if call.excinfo else None
     if OUTCOME in item.stash and item.stash[OUTCOME].failed_by_verdict(error):
         attach_verdict(report)
-    if report.when == "teardown" and (asks(item) or (fixture is not None and fixture.was_called)):
+    if report.when == "teardown":
         attach_results(report, item, fixture)
     return report
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget import serialization
 from pytest_flopbudget.plugin.items import node_id, planned_path
+from pytest_flopbudget.plugin.runtest.fixture_use import is_offered
 from pytest_flopbudget.verdict.result import TestResults
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def attach_results(
     results = TestResults(
         test=node_id(item),
         path=str(planned_path(item)),
+        has_budget=not is_offered(item),
         results=tuple(fixture.results) if fixture else (),
         unjudged=fixture.unjudged if fixture else (),
     )

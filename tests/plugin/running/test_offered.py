@@ -39,6 +39,16 @@ def test_it_may_leave_the_fixture_uncalled(case: Project) -> None:
     assert list(case.budgets()) == ["test_a/TestNet.test_budget.yaml"]
 
 
+def test_a_baseline_that_it_uses_no_more_is_stale(case: Project) -> None:
+    case.update()
+    source = (case.root / "test_a.py").read_text(encoding="utf-8")
+    call = "self.flop_budget(nn.Linear(1, 1), torch.zeros(1, 1))"
+    (case.root / "test_a.py").write_text(source.replace(call, "pass"), encoding="utf-8")
+    said = text_of(case.judge())
+    assert "1 stale baseline, not used in this run by the test:" in said
+    assert "not judged" not in said
+
+
 def test_it_does_not_carry_the_marker(case: Project) -> None:
     case.judge("-m", "flop_budget").assert_outcomes(deselected=2)
 
