@@ -425,7 +425,7 @@ def test_the_hint_is_to_run_it_without_the_tool(timed: Project) -> None:
     assert sentence(said) == f"latency of `Linear` is inconclusive: {AT_WORK}"
     assert said[-2] == "hint: run it without that, or leave latency out:"
     assert said[-1].strip() == (
-        "pytest --flop-budget --flop-budget-metrics=params,gflops test_sized.py::test_sized"
+        "pytest --flop-budget --flop-budget-metrics=params,gflops,traffic test_sized.py::test_sized"
     )
 
 

@@ -244,7 +244,8 @@ def test_no_figure_is_a_text(grown: Any) -> None:
             return [text for k, v in value.items() for text in texts(v, k)]
         if isinstance(value, list):
             return [text for v in value for text in texts(v, key)]
-        return [f"{key}: {value}"] if isinstance(value, str) and value[:1].isdigit() else []
+        is_number = isinstance(value, str) and value[:1].isdigit() and key != "torch"
+        return [f"{key}: {value}"] if is_number else []
 
     assert texts(grown["settings"]) == texts(grown["budgets"]) == []
     assert set(grown["environment"]) == {
