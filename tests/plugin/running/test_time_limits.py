@@ -65,7 +65,7 @@ def test_the_timer_stands_still_while_a_test_waits(project: Project) -> None:
             flop_budget(nn.Linear(1, 1), torch.zeros(1, 1))
         """,
     )
-    result = project.update()
+    result = project.update("-pno:timeout")  # which has these hooks itself
     result.assert_outcomes(passed=1)
     assert "timer: set cancelled waited set cancelled" in result.outlines
 
