@@ -139,7 +139,7 @@ def hint(result: Result) -> Iterator[str]:
         yield f"  {result.update.command(f'--flop-budget {more}')}"
     elif ceilings:
         names = ", ".join(f"`{name}`" for name in ceilings)
-        yield f"an update cannot accept this: raise {names} of the marker if the growth is meant"
+        yield f"an update cannot accept this: raise {names} if the growth is meant"
     elif not gravest.remedy:
         yield "run it where that can be measured, or do not fail on `not_compared`"
     else:
