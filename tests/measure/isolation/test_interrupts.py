@@ -107,6 +107,10 @@ class Entered(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.skipif(
+    torch.__version__.startswith("2.6."),
+    reason="torch 2.6 itself crashes where a mode is left before one that was entered after it",
+)
 def test_a_mode_that_forward_entered_and_did_not_leave() -> None:
     def forward(rows: torch.Tensor) -> torch.Tensor:
         Entered().__enter__()
