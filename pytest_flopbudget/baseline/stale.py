@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
@@ -14,9 +15,10 @@ from pytest_flopbudget.errors import BaselineError
 from pytest_flopbudget.metrics import exact_metrics, figures_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
+    from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.profile.model_profile import ModelProfile
 
 
@@ -73,31 +75,33 @@ def stale_baselines(
     return StaleBaselines(**{kind: tuple(files) for kind, files in found.items()})
 
 
-def former_baseline(
-    directory: Path, path: str, status_of: Callable[[str], TestStatus], profile: ModelProfile
-) -> str | None:
+def baselines_of_gone_tests(
+    directory: Path, status_of: Callable[[str], TestStatus]
+) -> dict[str, Baseline]:
+    """Return the valid baselines of a folder whose test is not there, by their path in it."""
+    found = {}
+    for file, test in owners(directory):
+        if status_of(test) is not TestStatus.UNKNOWN:
+            with suppress(BaselineError):
+                if (baseline := read(directory / file, file)) is not None:
+                    found[file] = baseline
+    return found
+
+
+def former_baseline(gone: Mapping[str, Baseline], path: str, profile: ModelProfile) -> str | None:
     """Return the baseline of a test that is gone which has the model and figures of a profile.
 
     Args:
-        directory: the budget folder.
+        gone: the baselines to choose from, by their path.
         path: of the missing baseline; of several, the one with the most similar path is returned.
-        status_of: what is known of a test, by its node id.
         profile: what was measured.
     """
-    found = [
-        file
-        for file, test in owners(directory)
-        if status_of(test) is not TestStatus.UNKNOWN and _has_figures(directory / file, profile)
-    ]
+    found = [file for file, baseline in gone.items() if _has_figures(baseline, profile)]
     return max(found, key=lambda file: SequenceMatcher(a=path, b=file).ratio(), default=None)
 
 
-def _has_figures(file: Path, profile: ModelProfile) -> bool:
-    try:
-        baseline = read(file, str(file))
-    except BaselineError:
-        return False
-    if baseline is None or baseline.model != profile.model or differences(baseline, profile):
+def _has_figures(baseline: Baseline, profile: ModelProfile) -> bool:
+    if baseline.model != profile.model or differences(baseline, profile):
         return False
     figures = figures_of(exact_metrics())
     measured = {figure.field: figure.of(profile) for figure in figures}

@@ -26,12 +26,17 @@ def description(value: Any) -> str:
     return kind.__name__
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name of a dtype: `float32`."""
+    return str(dtype).removeprefix("torch.")
+
+
 def _of_named(values: Mapping[Any, Any], sign: str) -> str:
     return ", ".join(f"{key}{sign}{description(value)}" for key, value in values.items())
 
 
 def _of_tensor(tensor: torch.Tensor) -> str:
-    dtype = str(tensor.dtype).removeprefix("torch.")
+    dtype = dtype_name(tensor.dtype)
     if tensor.is_nested:
         return f"{dtype}{[list(map(int, row.shape)) for row in tensor.unbind()]}"
     return f"{dtype}{list(map(int, tensor.shape))}"

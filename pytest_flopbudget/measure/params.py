@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pytest_flopbudget.measure.input_descriptions import dtype_name
 from pytest_flopbudget.measure.torch_internals.modules import unpacked
 from pytest_flopbudget.measure.torch_internals.storages import memory_of
 from pytest_flopbudget.measure.torch_internals.tensors import storage_address
@@ -45,13 +46,13 @@ def state_of(profiled: ProfiledCall) -> tuple[str, ...]:
     packed = (tensor for layer in layers for tensor in packed_tensors(layer))
     held = [*model.parameters(), *filter(_has_real_values, model.buffers()), *packed]
     autocast = {
-        _name(torch.get_autocast_dtype(kind))
+        dtype_name(torch.get_autocast_dtype(kind))
         for kind in {tensor.device.type for tensor in profiled.tensors} - {"meta"}
         if torch.is_autocast_enabled(kind)
     }
     ranks = max(map(_ranks, held), default=1)
     return (
-        *sorted({_name(tensor.dtype) for tensor in held}),
+        *sorted({dtype_name(tensor.dtype) for tensor in held}),
         *(f"autocast {dtype}" for dtype in sorted(autocast)),
         *(["compiled"] if profiled.is_compiled else []),
         *([f"sharded over {ranks} ranks"] if ranks > 1 else []),
@@ -61,10 +62,6 @@ def state_of(profiled: ProfiledCall) -> tuple[str, ...]:
 def _has_real_values(buffer: torch.Tensor) -> bool:
     """Return whether a buffer is none of indices or counts, as `num_batches_tracked`."""
     return buffer.is_floating_point() or buffer.is_complex() or buffer.is_quantized
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _ranks(tensor: torch.Tensor) -> int:

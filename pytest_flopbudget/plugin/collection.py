@@ -86,9 +86,15 @@ class CollectedTests:
         is_there = bool(self._outside) or (self._config.rootpath / parsed.file).exists()
         if parsed.file not in self._whole_files() and is_there:
             return TestStatus.UNKNOWN
-        if parsed.parameters is not None and _function(parsed) in self._functions():
+        function = "::".join((parsed.file, *parsed.names))
+        if parsed.parameters is not None and self._has_function(function):
             return TestStatus.NOT_COLLECTED
         return TestStatus.GONE
+
+    @property
+    def skipped_files(self) -> bool:
+        """Whether any file or package skipped itself."""
+        return bool(self._skipped)
 
     def skip_reason(self, test: str) -> str | None:
         """Return why the file of a test, or a package around it, skipped itself, if it did."""
@@ -96,8 +102,9 @@ class CollectedTests:
         places = (place.as_posix() for place in (file, *file.parents))
         return next((self._skipped[place] for place in places if place in self._skipped), None)
 
-    def _functions(self) -> set[tuple[str, tuple[str, ...]]]:
-        return {_function(TestId.parse(test)) for test in self._tests}
+    def _has_function(self, function: str) -> bool:
+        """Return whether a function is there, with whatever parameters."""
+        return function in self._tests or any(t.startswith(f"{function}[") for t in self._tests)
 
     def _whole_files(self) -> set[str]:
         """Return the files of which every test was collected."""
@@ -118,11 +125,6 @@ class CollectedTests:
         for file, folder in ((os.path.normpath(path), root), (path.resolve(), root.resolve())):
             with suppress(ValueError):
                 yield Path(file).relative_to(folder).as_posix()
-
-
-def _function(test: TestId) -> tuple[str, tuple[str, ...]]:
-    """Return what names the function of a test, whatever its parameters."""
-    return test.file, test.names
 
 
 def _sent(found: set[str] | dict[str, str]) -> list[Any]:

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_flopbudget.baseline.stale import TestStatus
+from pytest_flopbudget.baseline.stale import (
+    TestStatus,
+    baselines_of_gone_tests,
+    former_baseline,
+)
 from pytest_flopbudget.errors import BaselineError, ConflictError, FormatError, SumError
 from pytest_flopbudget.plugin.collection import COLLECTED
 from pytest_flopbudget.plugin.items import clash, node_id, target, typed_path
@@ -23,9 +27,14 @@ from pytest_flopbudget.verdict.limits import latency_budget
 from pytest_flopbudget.verdict.result import Result, UpdateCommand
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_flopbudget.baseline.record import Baseline
     from pytest_flopbudget.profile.model_profile import ModelProfile
     from pytest_flopbudget.verdict.verdict import Judgement
+
+
+GONE: pytest.StashKey[Mapping[str, Baseline]] = pytest.StashKey()  # of the config: read once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +87,18 @@ def evaluate(request: BudgetRequest) -> Result:
         baseline=baseline,
         judgement=_judge(request, profile, baseline),
         update=request.update,
-        renaming=None if baseline is not None else _renaming(request, profile),
+        renaming=_renaming(request, profile) if baseline is None else None,
     )
 
 
 def _renaming(request: BudgetRequest, profile: ModelProfile) -> str | None:
     """Return the command that renames the baseline of a test that is gone to the missing one."""
-    from pytest_flopbudget.baseline.stale import former_baseline
-
+    if request.settings.update:
+        return None  # which creates what is missing
     config, directory = request.item.config, request.settings.directory
-    status_of = config.stash[COLLECTED].status
-    former = former_baseline(directory, str(request.path), status_of, profile)
+    if GONE not in config.stash:
+        config.stash[GONE] = baselines_of_gone_tests(directory, config.stash[COLLECTED].status)
+    former = former_baseline(config.stash[GONE], str(request.path), profile)
     if former is None:
         return None
     new = directory / request.path

@@ -120,9 +120,10 @@ def not_judged(
         for test in tests
         if test.has_budget and test.skipped is not None and not test.is_judged
     ]
+    named = owners(settings.directory) if collected.skipped_files else ()
     not_collected = [
         NotJudged(test=test, file=f"{shown}/{file}", reason=reason)
-        for file, test in owners(settings.directory)
+        for file, test in named
         if (reason := collected.skip_reason(test)) is not None
     ]
     return [*skipped, *not_collected]
