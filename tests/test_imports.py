@@ -46,6 +46,7 @@ PLACES_OF_MEASURE = """
     counting timing memory
     device_run
     build_profile
+    model_sources
     pipeline
 """
 IN_A_BODY = {"torch": "*", "thop": "measure*", "yaml": "baseline.yaml_*", "pytest": "plugin*"}

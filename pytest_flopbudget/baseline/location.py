@@ -51,7 +51,7 @@ def baseline_path(node_id: str, name: str | None = None, named: str | None = Non
     folder: Iterable[str]
     if name is None:
         file = PurePosixPath(test.file)
-        file = file.with_suffix("") if file.name else file  # none, if it is all that was asked for
+        file = file if file.suffix == ".toml" or not file.name else file.with_suffix("")
         folder = [_safe(piece) for piece in file.parts]
         stem = ".".join(_safe(piece) for piece in test.names)
     else:

@@ -3,6 +3,7 @@
 import pytest_flopbudget.real_time  # noqa: F401 - before a test can freeze the time
 from pytest_flopbudget.plugin.hooks import (
     pytest_addoption,
+    pytest_collect_file,
     pytest_collection_modifyitems,
     pytest_configure,
     pytest_ignore_collect,
@@ -20,6 +21,7 @@ from pytest_flopbudget.plugin.runtest.phases import (
 __all__ = [
     "flop_budget",
     "pytest_addoption",
+    "pytest_collect_file",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_ignore_collect",

@@ -17,6 +17,7 @@ from pytest_flopbudget.baseline.stale import (
 )
 from pytest_flopbudget.errors import BaselineError, ConflictError, FormatError, SumError
 from pytest_flopbudget.plugin.collection import COLLECTED
+from pytest_flopbudget.plugin.declared.building import BUILT_FOR_REAL, REBUILD
 from pytest_flopbudget.plugin.items import clash, node_id, target, typed_path
 from pytest_flopbudget.plugin.progress import progress_of
 from pytest_flopbudget.settings.budget import BudgetSettings
@@ -87,6 +88,7 @@ def evaluate(request: BudgetRequest) -> Result:
         baseline=baseline,
         judgement=_judge(request, profile, baseline),
         update=request.update,
+        built_for_real=request.item.stash.get(BUILT_FOR_REAL, ""),
         renaming=_renaming(request, profile) if baseline is None else None,
     )
 
@@ -133,15 +135,23 @@ def _measure(request: BudgetRequest, baseline: Baseline | None) -> ModelProfile:
         budget_ms=partial(latency_budget, baseline=baseline, budget_settings=budget_settings),
         may_be_stored=settings.update or settings.propose is not None,
     )
+    measure_settings = request.budget_settings.measure_settings
+    rebuild = request.item.stash.get(REBUILD, None)
     with progress_of(request.item) as progress:
-        return measure(
-            request.model,
-            request.args,
-            request.kwargs,
-            budget_settings.measure_settings,
-            goal,
-            progress,
-        )
+
+        def measured(model: Any) -> ModelProfile:
+            args, kwargs = request.args, request.kwargs
+            return measure(model, args, kwargs, measure_settings, goal, progress)
+
+        try:
+            return measured(request.model)
+        except Exception as error:
+            if rebuild is None:
+                raise
+            profile = measured(rebuild())
+            reason = f"cannot run on meta tensors: {type(error).__name__}"
+            request.item.stash[BUILT_FOR_REAL] = reason
+            return profile
 
 
 def _judge(request: BudgetRequest, profile: ModelProfile, baseline: Baseline | None) -> Judgement:

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_flopbudget.errors import FlopBudgetError, SettingsError
 from pytest_flopbudget.escaping import visible
+from pytest_flopbudget.plugin.declared.location import add_to_arguments, models_file
 from pytest_flopbudget.plugin.items import (
     NAME,
     SKIP,
@@ -49,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    add_to_arguments(config)
     active = is_active(config)
     if not active and (only_asks(config) or not are_set(config)):
         return
@@ -83,6 +85,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.suffix != ".yaml":
         return None
     return True if budget_folder(config) in collection_path.parents else None
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the models that are declared without code."""
+    if file_path.suffix != ".toml":
+        return None
+    file = models_file(parent.config)
+    if file is None or file.resolve() != file_path.resolve():
+        return None
+    from pytest_flopbudget.plugin.declared.collector import ModelsFile
+
+    return ModelsFile.from_parent(parent, path=file_path)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -111,6 +111,7 @@ OPTIONS = (
         "0",
         on_command_line=False,
     ),
+    Option("models", "FILE", "budgets declared without code, in TOML: one test per model"),
     Option("table", "WHICH", "per-layer tables in the terminal: failed, all, none", "failed"),
     Option("depth", "N", "depth of the layers shown", "2"),
     Option(

@@ -111,6 +111,9 @@ def summary_lines(run: Run, updates: BaselineUpdates, width: int) -> Iterator[st
         yield from terminal.failure_texts(run.results)
     yield from terminal.improvement_lines(run.results)
     yield from terminal.table_lines(run.settings, run.results, width)
+    for result in run.results:
+        if result.built_for_real:
+            yield f"{result.title}: built for real, since it {result.built_for_real}"
     yield ""
     yield from run_summary.outcome_lines(
         run.settings, run.results, len(run.unjudged), run.not_judged

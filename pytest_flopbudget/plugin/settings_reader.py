@@ -28,6 +28,7 @@ PARSERS: dict[str, parsers.Parser] = {
     "fail_on": parsers.choices(*parsers.FAIL_ON),
     "ignore_ops": parsers.operators,
     "seed": parsers.seed,
+    "models": parsers.file_name,
     "table": parsers.choice(*parsers.TABLES),
     "depth": parsers.whole_number(0),
     "github": parsers.choice(*parsers.GITHUB),
@@ -49,6 +50,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
     limits = {metric.key: value.pop(name) for name, metric in ceilings().items() if name in value}
     directory = config.rootpath / Path(value.pop("dir")).expanduser()
     seed = value.pop("seed", None)
+    value.pop("models", None)  # which only collection needs
     table, depth, github = (value.pop(name) for name in ("table", "depth", "github"))
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     if idle := typed_without_run(config):

@@ -42,6 +42,7 @@ class Result:
     baseline: Baseline | None
     judgement: Judgement
     update: UpdateCommand
+    built_for_real: str = ""  # why a declared model was, though nothing needed its values
     renaming: str | None = None  # the command that makes a stale baseline the missing one
 
     @property

@@ -1,0 +1,1 @@
+"""Models that are declared without code: where they come from, and their inputs."""

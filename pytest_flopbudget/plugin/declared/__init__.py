@@ -1,0 +1,1 @@
+"""Budgets that are declared in a TOML file: their collection, and their items."""
