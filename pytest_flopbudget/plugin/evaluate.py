@@ -18,6 +18,7 @@ from pytest_flopbudget.baseline.stale import (
 from pytest_flopbudget.errors import BaselineError, ConflictError, FormatError, SumError
 from pytest_flopbudget.plugin.collection import COLLECTED
 from pytest_flopbudget.plugin.declared.building import BUILT_FOR_REAL, REBUILD
+from pytest_flopbudget.plugin.declared.location import typed_option
 from pytest_flopbudget.plugin.items import clash, node_id, target, typed_path
 from pytest_flopbudget.plugin.progress import progress_of
 from pytest_flopbudget.settings.budget import BudgetSettings
@@ -64,7 +65,9 @@ class BudgetRequest:
     @cached_property
     def update(self) -> UpdateCommand:
         """The command that accepts what is measured."""
-        return UpdateCommand(target=target(self.item), options=self.settings.update_options)
+        brought = typed_option(self.item.config, self.item.path)
+        options = (*self.settings.update_options, *brought)
+        return UpdateCommand(target=target(self.item), options=options)
 
 
 def evaluate(request: BudgetRequest) -> Result:

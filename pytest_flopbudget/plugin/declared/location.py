@@ -34,11 +34,16 @@ def add_to_arguments(config: pytest.Config) -> None:
         config.args.append(str(file))
 
 
+def typed_option(config: pytest.Config, file: Path) -> tuple[str, ...]:
+    """Return the option that brings the items of a file, if it was typed to do so."""
+    typed, models = MODELS.typed(config), models_file(config)
+    is_theirs = typed and models is not None and models.resolve() == file.resolve()
+    return (f"{MODELS.flag}={typed}",) if is_theirs else ()
+
+
 def _covers(config: pytest.Config, argument: str, file: Path) -> bool:
-    """Return whether an argument is the file, or a folder around it."""
-    if "::" in argument:
-        return False
-    path = (config.invocation_params.dir / argument).resolve()
+    """Return whether an argument is the file, a part of it, or a folder around it."""
+    path = (config.invocation_params.dir / argument.partition("::")[0]).resolve()
     return path == file.resolve() or (path in file.resolve().parents and path.is_dir())
 
 
