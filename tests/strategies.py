@@ -252,6 +252,7 @@ def settings(**more: Any) -> RunSettings:
         "adds_entry": False,
         "table": "failed",
         "depth": 2,
+        "columns": (),
         "github": False,
         "report_only": False,
         "trim": False,

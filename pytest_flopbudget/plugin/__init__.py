@@ -1,9 +1,9 @@
 """The pytest plugin; this module is what pytest registers, by its entry point or by `-p`."""
 
 import pytest_flopbudget.real_time  # noqa: F401 - before a test can freeze the time
+from pytest_flopbudget.plugin.declared.hook import pytest_collect_file
 from pytest_flopbudget.plugin.hooks import (
     pytest_addoption,
-    pytest_collect_file,
     pytest_collection_modifyitems,
     pytest_configure,
     pytest_ignore_collect,

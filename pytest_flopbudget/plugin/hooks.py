@@ -12,7 +12,7 @@ import pytest
 
 from pytest_flopbudget.errors import FlopBudgetError, SettingsError
 from pytest_flopbudget.escaping import visible
-from pytest_flopbudget.plugin.declared.location import add_to_arguments, models_file
+from pytest_flopbudget.plugin.declared.location import add_to_arguments
 from pytest_flopbudget.plugin.items import (
     NAME,
     SKIP,
@@ -85,18 +85,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.suffix != ".yaml":
         return None
     return True if budget_folder(config) in collection_path.parents else None
-
-
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect the models that are declared without code."""
-    if file_path.suffix != ".toml":
-        return None
-    file = models_file(parent.config)
-    if file is None or file.resolve() != file_path.resolve():
-        return None
-    from pytest_flopbudget.plugin.declared.collector import ModelsFile
-
-    return ModelsFile.from_parent(parent, path=file_path)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -113,6 +113,7 @@ OPTIONS = (
     ),
     Option("models", "FILE", "budgets declared without code, in TOML: one test per model"),
     Option("table", "WHICH", "per-layer tables in the terminal: failed, all, none", "failed"),
+    Option("columns", "LIST", "columns of per-layer tables, in this order", is_list=True),
     Option("depth", "N", "depth of the layers shown", "2"),
     Option(
         "github",

@@ -30,6 +30,7 @@ PARSERS: dict[str, parsers.Parser] = {
     "seed": parsers.seed,
     "models": parsers.file_name,
     "table": parsers.choice(*parsers.TABLES),
+    "columns": parsers.choices(*parsers.COLUMNS),
     "depth": parsers.whole_number(0),
     "github": parsers.choice(*parsers.GITHUB),
     **{name: parsers.ceiling(metric) for name, metric in ceilings().items()},
@@ -50,6 +51,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
     limits = {metric.key: value.pop(name) for name, metric in ceilings().items() if name in value}
     directory = config.rootpath / Path(value.pop("dir")).expanduser()
     seed = value.pop("seed", None)
+    columns = value.pop("columns", ())
     value.pop("models", None)  # which only collection needs
     table, depth, github = (value.pop(name) for name in ("table", "depth", "github"))
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
@@ -79,6 +81,7 @@ def read_settings(config: pytest.Config) -> RunSettings:
         adds_entry="metrics" in typed and any(not METRICS[key].exact for key in value["metrics"]),
         table=table,
         depth=depth,
+        columns=columns,
         github=github == "on" or (github == "auto" and on_github),
         report_only=_report_only(config),
         trim=config.getoption("flop_budget_trim") and updates,

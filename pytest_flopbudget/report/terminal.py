@@ -12,6 +12,7 @@ from pytest_flopbudget.report.github.workflow_commands import group
 from pytest_flopbudget.report.ordering import value_before
 from pytest_flopbudget.report.sentences import dependence
 from pytest_flopbudget.text_table import aligned
+from pytest_flopbudget.verdict.stored_layers import before_of
 from pytest_flopbudget.verdict.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -65,7 +66,13 @@ def table_lines(settings: RunSettings, results: Sequence[Result], width: int) ->
     every = settings.table == "all"
     for result in results:
         if every or (settings.table == "failed" and result.judgement.fails):
-            table = layer_table(result.profile, settings.depth, width=None if every else width)
+            table = layer_table(
+                result.profile,
+                settings.depth,
+                width=None if every else width,
+                names=settings.columns,
+                before=before_of(result),
+            )
             folds = settings.github and len(table) > LONG_TABLE
             yield ""
             yield from group(result.title, table) if folds else (result.title, *table)

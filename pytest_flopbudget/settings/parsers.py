@@ -20,6 +20,11 @@ ENGINES = ("dispatch", "thop", "yolov5")
 MODES = ("inference", "training")
 GITHUB = ("auto", "on", "off")
 TABLES = ("failed", "all", "none")
+COLUMNS = (
+    *("time", "forward", "backward", "memory", "gflops", "params", "traffic", "operators"),
+    *("weights", "intensity", "layer", "type", "arguments", "calls", "share", "rate"),
+    *("input", "output", "baseline", "change"),
+)
 FAIL_ON = (
     "improved",
     "stale",

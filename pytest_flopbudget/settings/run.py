@@ -24,6 +24,7 @@ class RunSettings:
     adds_entry: bool  # the command line names a metric that each environment has an entry of
     table: str
     depth: int
+    columns: tuple[str, ...]  # of per-layer tables; none were named if it is empty
     github: bool  # speak to GitHub Actions
     report_only: bool  # no verdict fails a test, or the run
     trim: bool  # remove stale baselines

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flopbudget.profile.layer_table import OTHER_COLUMNS, layer_table, summary_line
+from pytest_flopbudget.metrics import GFLOPS
+from pytest_flopbudget.profile.layer_columns import OTHER_COLUMNS, Before
+from pytest_flopbudget.profile.layer_table import layer_table, summary_line
 from tests.report.invariants import assert_is_table
 from tests.strategies import NET, Costs, counts, profile, timed, uncounted, with_memory
 
@@ -244,7 +246,9 @@ def test_every_table_is_aligned(spec: dict[str, Costs], latency: float | None, d
     table = lines[: lines.index(next(line for line in lines if line.startswith("Net: ")))]
     figures = ["time (ms)", "memory (MB)", "GFLOPs", "params"]
     assert {*figures} == headings(table[0]) - {column.heading for column in OTHER_COLUMNS}
-    others = [column for column in OTHER_COLUMNS if column.of is None]  # traffic was not measured
+    others = [
+        c for c in OTHER_COLUMNS if c.of is None and not c.is_extra
+    ]  # traffic was not measured
     assert_is_table(table, "rrrr" + "".join(column.side for column in others))
 
 
@@ -255,3 +259,28 @@ def test_intensity_is_flops_per_byte() -> None:
     assert {"traffic (MB)", "intensity"} <= headings(heading)
     assert "  2.5  " in f"{first}  "  # `stem`: 10,000,000 FLOPs
     assert "intensity" not in headings(layer_table(profile(NET))[0])
+
+
+def test_columns_by_name_in_that_order_at_any_width() -> None:
+    names = ("share", "layer", "time", "change", "params")
+    lines = layer_table(profile({"a": ("Linear", 3, 0)}), width=10, names=names)
+    assert lines[:3] == [
+        "  share  layer    time (ms)  change  params",
+        "100.0 %  a                -       -       3",
+        "100.0 %  (model)          -       -       3",
+    ]
+
+
+def test_what_the_baseline_has_of_the_layers() -> None:
+    measured = profile({"a": ("Linear", 0, 110), "b": ("Linear", 0, 0), "c": ("Linear", 5, 7)})
+    before = Before(GFLOPS, {"a": 100, "": 107, "c": 7})
+    named = layer_table(measured, names=("layer", "baseline", "change"), before=before)
+    assert named[:5] == [
+        "layer    baseline GFLOPs   change",
+        "a            0.000000100  +10.0 %",
+        "b                      -        -",
+        "c            0.000000007      0 %",
+        "(model)      0.000000107   +9.3 %",
+    ]
+    assert "baseline GFLOPs   change" in layer_table(measured, before=before)[0]
+    assert "baseline" not in layer_table(measured)[0]

@@ -11,6 +11,7 @@ from pytest_flopbudget.report.markdown.syntax import code, command, fenced, fold
 from pytest_flopbudget.report.ordering import changed
 from pytest_flopbudget.report.sentences import dependence, hint
 from pytest_flopbudget.text_table import counted
+from pytest_flopbudget.verdict.stored_layers import before_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ def sections(settings: RunSettings, results: Sequence[Result], room: int) -> Ite
         room -= size(section)
         drawn.append(section)
     for result, section in zip(found, drawn, strict=False):
-        layers = _layers(result, settings.depth)
+        layers = _layers(result, settings)
         fits = size(layers) <= room
         room -= size(layers) * fits
         yield f"{section}\n\n{layers}" if fits else section
@@ -72,5 +73,12 @@ def _section(settings: RunSettings, result: Result) -> str:
     return "\n\n".join([title, *block, *prose, *map(command, commands)])
 
 
-def _layers(result: Result, depth: int) -> str:
-    return folded("per layer", fenced(layer_table(result.profile, depth, most=SHOWN_LAYERS)))
+def _layers(result: Result, settings: RunSettings) -> str:
+    table = layer_table(
+        result.profile,
+        settings.depth,
+        most=SHOWN_LAYERS,
+        names=settings.columns,
+        before=before_of(result),
+    )
+    return folded("per layer", fenced(table))
