@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return the exit code of the process."""
     parser = argparse.ArgumentParser(prog="python -m pytest_flopbudget", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_selftest, _add_accept):
+    for add in (_add_selftest, _add_accept, _add_history):
         add(commands)
     options = parser.parse_args(arguments)
     return int(options.run(options))
@@ -55,6 +55,28 @@ def _accept(options: argparse.Namespace) -> int:
     from pytest_flopbudget.accept import accept
 
     return accept(options.folders, options.into)
+
+
+def _add_history(commands: Any) -> None:
+    text = "draw budgets over the commits that changed their files"
+    parser = commands.add_parser("history", help=text, description=text)
+    parser.add_argument("budgets", nargs="*", metavar="BUDGET", help="a file or a node id (all)")
+    parser.add_argument(
+        "--dir", type=Path, default=Path("budgets"), metavar="DIR", help="the baselines (budgets)"
+    )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as one page")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON")
+    parser.add_argument(
+        "--max-commits", type=_at_least(1), default=200, help="the newest of a file (200)"
+    )
+    parser.set_defaults(run=_history)
+
+
+def _history(options: argparse.Namespace) -> int:
+    from pytest_flopbudget.history import HistoryFiles, run_history
+
+    files = HistoryFiles(options.html, options.json)
+    return run_history(options.budgets, options.dir, options.max_commits, files)
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:

@@ -31,7 +31,7 @@ PLACES = """
     measure baseline
     base_commit verdict api selftest
     report
-    accept
+    accept history
     plugin
     __main__
 """

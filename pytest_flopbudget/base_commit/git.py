@@ -50,7 +50,7 @@ def read_merge_base(ref: str, folder: Path, suffix: str) -> CommittedFiles:
     here = folder
     while not here.is_dir():
         here = here.parent
-    git = _Git(here)
+    git = Git(here)
     git.run("rev-parse", "--git-dir")
     try:
         name = git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
@@ -71,11 +71,11 @@ def read_merge_base(ref: str, folder: Path, suffix: str) -> CommittedFiles:
     if sum(blob.size for blob in blobs) > MAX_SUM:
         raise BaseError(f"the budgets of `{named(ref)}` have more than {MAX_SUM:,} bytes")
     batch = git.run("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in sizes))
-    content = dict(zip(sizes, _contents(batch), strict=True))
+    content = dict(zip(sizes, contents_of(batch), strict=True))
     return CommittedFiles(commit, {blob.path: content[blob.oid] for blob in blobs}, unread)
 
 
-class _Git:
+class Git:
     """Runs git in a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -135,7 +135,7 @@ def _reason_not_to_read(blob: _Blob) -> str:
     return ""
 
 
-def _contents(batch: bytes) -> Iterator[bytes]:
+def contents_of(batch: bytes) -> Iterator[bytes]:
     """Yield the contents that `cat-file --batch` writes: a line with the size, content, newline."""
     start = 0
     while start < len(batch):

@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 
 SCRIPTS = (  # each knows those before it
     *("data.js", "text.js", "tree.js", "icicle.js", "columns.js", "table.js", "legend.js"),
-    *("layers.js", "budget.js", "page.js"),
+    *("layers.js", "budget.js", "theme.js", "page.js"),
 )
+HISTORY_SCRIPTS = ("data.js", "text.js", "lines.js", "theme.js", "history.js")
 MARKUP = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&"})
 
 
 def html_text(run: Run) -> str:
     """Write the report of a whole run."""
-    return _page().substitute(data=script_json(page_data(run)))
+    return _page(SCRIPTS).substitute(data=script_json(page_data(run)))
+
+
+def history_text(data: Any) -> str:
+    """Write the page that draws budgets over commits."""
+    return _page(HISTORY_SCRIPTS).substitute(data=script_json(data))
 
 
 def script_json(value: Any) -> str:
@@ -39,9 +45,9 @@ def script_json(value: Any) -> str:
 
 
 @cache
-def _page() -> Template:
+def _page(scripts: tuple[str, ...]) -> Template:
     """Read the page; what is left to fill in are the data."""
-    style, script = _read("page.css"), "".join(map(_read, SCRIPTS))
+    style, script = _read("page.css"), "".join(map(_read, scripts))
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
         f"style-src {_source(style)}; script-src {_source(script)}"

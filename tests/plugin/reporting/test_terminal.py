@@ -99,8 +99,8 @@ def test_the_table_has_a_row_for_each_layer_and_one_for_the_model(project: Proje
     lines = section(project.judge("--flop-budget-table=all"))
     start = lines.index("test_net.py::test_net")
     assert lines[start + 1].split() == [
-        "time", "(ms)", "GFLOPs", "params", "baseline", "GFLOPs", "change", "layer", "type", "calls",
-        "share", "GFLOP/s", "input", "output",
+        "time", "(ms)", "GFLOPs", "params", "baseline", "GFLOPs", "change", "layer", "type",
+        "calls", "share", "GFLOP/s", "input", "output",
     ]  # fmt: skip
     rows = [line.split() for line in lines[start + 2 : start + 6]]
     assert rows == [
