@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.base_commit.git import MAX_BYTES, MAX_SUM, Git, contents_of
-from pytest_flopbudget.baseline.reader import parse_bytes
-from pytest_flopbudget.baseline.record import Baseline
+from pytest_flopbudget.baseline.reader import parse_totals
 from pytest_flopbudget.errors import BaseError, BaselineError
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+Totals = tuple[str, dict[str, int]]  # of a baseline: its test, and what it has in all
 FORMAT = "%x01%H%x1f%cs%x1f%s"
 LOG = (
     *("log", "--follow", "--topo-order", "--first-parent", "--diff-merges=first-parent"),
@@ -29,12 +29,13 @@ LOG = (
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """A file as one commit left it: its baseline, or why that cannot be read."""
+    """A file as one commit left it: its totals, or why they cannot be read."""
 
     commit: str  # the full hash
     date: str  # year-month-day
     subject: str
-    baseline: Baseline | None
+    test: str
+    total: dict[str, int] | None  # by the field of a profile
     error: str = ""
 
 
@@ -73,7 +74,7 @@ def read_histories(
         raise BaseError("the repository has no commit yet") from None
     logs = {file: list(_log(git, file, folder, max_commits)) for file in files}
     contents = _read_blobs(git, {change.oid for log in logs.values() for change in log})
-    parsed: dict[str, Baseline | str] = {}
+    parsed: dict[str, Totals | str] = {}
     histories = []
     for file, log in logs.items():
         revisions = [_revision(change, contents, parsed) for change in reversed(log)]
@@ -117,23 +118,23 @@ def _read_blobs(git: Git, oids: Iterable[str]) -> dict[str, bytes | str]:
 
 
 def _revision(
-    change: _Change, contents: dict[str, bytes | str], parsed: dict[str, Baseline | str]
+    change: _Change, contents: dict[str, bytes | str], parsed: dict[str, Totals | str]
 ) -> Revision:
     if change.oid not in parsed:
         content = contents[change.oid]
         place = f"{change.commit[:10]}:{change.path}"
         try:
             parsed[change.oid] = (
-                content if isinstance(content, str) else parse_bytes(content, place)
+                content if isinstance(content, str) else parse_totals(content, place)
             )
         except BaselineError as error:
             parsed[change.oid] = error.sentence
     found = parsed[change.oid]
-    is_error = isinstance(found, str)
     return Revision(
         commit=change.commit,
         date=change.date,
         subject=change.subject,
-        baseline=None if isinstance(found, str) else found,
-        error=str(found) if is_error else "",
+        test="" if isinstance(found, str) else found[0],
+        total=None if isinstance(found, str) else found[1],
+        error=found if isinstance(found, str) else "",
     )

@@ -46,16 +46,16 @@ def history_lines(histories: Sequence[FileHistory], *, is_shallow: bool) -> Iter
 
 def metrics_of(history: FileHistory) -> list[Metric]:
     """Return the metrics that any revision of a file has."""
-    fields = {f for r in history.revisions if r.baseline for f in r.baseline.total}
+    fields = {f for r in history.revisions for f in r.total or ()}
     return [metric for metric in exact_metrics() if metric.field in fields]
 
 
 def _rows(history: FileHistory, metrics: Sequence[Metric]) -> Iterator[list[str]]:
     before: dict[str, int] = {}
     for revision in history.revisions:
-        if revision.baseline is None:
+        if revision.total is None:
             continue
-        total = revision.baseline.total
+        total = revision.total
         cells: list[str] = []
         for metric in metrics:
             value, old = total.get(metric.field), before.get(metric.field)
@@ -88,12 +88,11 @@ def _metric(metric: Metric) -> dict[str, Any]:
 
 
 def _point(revision: Revision) -> dict[str, Any]:
-    baseline = revision.baseline
     return {
         "commit": revision.commit,
         "date": revision.date,
         "subject": named(revision.subject),
-        "test": "" if baseline is None else visible(baseline.test),
-        "total": None if baseline is None else dict(baseline.total),
+        "test": visible(revision.test),
+        "total": revision.total,
         "error": visible(revision.error),
     }

@@ -55,7 +55,7 @@ function show() {
 
 function list() {
   const items = budgets.map(({ file, revisions }, at) =>
-    element("li", {}, element("a", { href: `#budget-${at}` }, name(file, "span", { class: "title" }, 120), element("small", {}, counted(revisions.length, "commit")))),
+    element("li", {}, element("a", { href: `#budget-${at}` }, name(file.replace(/.*\/|\.yaml$/g, ""), "span", { class: "title" }, 120), element("small", {}, name(file.replace(/\/?[^/]*$/, ""), "span", {}, 80), counted(revisions.length, "commit")))),
   );
   const host = document.getElementById("budgets");
   host.append(element("ol", {}, items));

@@ -1,7 +1,7 @@
 // A line over commits, as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDE, HIGH, EDGE] = [720, 150, 10];
+const [WIDE, HIGH, EDGE] = [720, 90, 10];
 
 function shape(tag, attributes, ...children) {
   const made = document.createElementNS(SVG, tag);
