@@ -31,7 +31,7 @@ PLACES = """
     measure baseline
     base_commit verdict api selftest
     report
-    accept history
+    accept commands
     plugin
     __main__
 """

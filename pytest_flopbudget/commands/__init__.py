@@ -1,0 +1,1 @@
+"""Commands that are no test run and need more than one step."""
