@@ -96,11 +96,25 @@ def _torch(old: Baseline | None, profile: ModelProfile, measured: Iterable[Metri
 def differences(baseline: Baseline, profile: ModelProfile | Baseline) -> list[tuple[str, str, str]]:
     """Return the settings with which a baseline was not made: (which, baseline, profile)."""
     pairs = [
+        ("target", *_targets(baseline, profile)),
         ("engine", baseline.engine, profile.engine),
         ("mode", baseline.mode, profile.mode),
         ("inputs", ", ".join(baseline.inputs), ", ".join(profile.inputs)),
     ]
     return [pair for pair in pairs if _without_dtypes(pair[1]) != _without_dtypes(pair[2])]
+
+
+def _targets(baseline: Baseline, profile: ModelProfile | Baseline) -> tuple[str, str]:
+    """Return what was called and what is, the same twice if it is the same method of models."""
+    before, now = baseline.model, profile.model
+    is_function = getattr(profile, "target", "") == now
+    same = before == now if is_function else _method(before) == _method(now)
+    return ("", "") if same else (before, now)
+
+
+def _method(model: str) -> str:
+    """Return which method of a model was called, none if the model itself was."""
+    return model.partition(".")[2]
 
 
 def _without_dtypes(inputs: str) -> str:

@@ -127,20 +127,23 @@ def _read_baseline(request: BudgetRequest) -> Baseline | None:
 
 def _measure(request: BudgetRequest, baseline: Baseline | None) -> ModelProfile:
     from pytest_flopbudget.measure.pipeline import measure
+    from pytest_flopbudget.measure.targets.target import split_modules
 
     settings, budget_settings = request.settings, request.budget_settings
     goal = LatencyGoal(
         budget_ms=partial(latency_budget, baseline=baseline, budget_settings=budget_settings),
         may_be_stored=settings.update or settings.propose is not None,
     )
+    kwargs, modules = split_modules(request.model, request.kwargs)
     with progress_of(request.item) as progress:
         return measure(
             request.model,
             request.args,
-            request.kwargs,
+            kwargs,
             budget_settings.measure_settings,
             goal,
             progress,
+            modules=modules,
         )
 
 
