@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -46,9 +46,9 @@ class BudgetRequest:
     path: PurePosixPath  # of the baseline, relative to the budget folder
     settings: RunSettings
     budget_settings: BudgetSettings
-    model: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    model: Any = None
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
     @property
     def test(self) -> str:
@@ -75,7 +75,7 @@ def evaluate(request: BudgetRequest) -> Result:
         MeasureError: the model cannot be profiled.
         Exception: what the model itself raises.
     """
-    baseline = _read_baseline(request)
+    baseline = read_baseline(request)
     profile = _measure(request, baseline)
     return Result(
         test=request.test,
@@ -109,7 +109,13 @@ def _renaming(request: BudgetRequest, profile: ModelProfile) -> str | None:
     return command if new.parent.is_dir() else f"mkdir -p {folder} && {command}"
 
 
-def _read_baseline(request: BudgetRequest) -> Baseline | None:
+def read_baseline(request: BudgetRequest) -> Baseline | None:
+    """Return the baseline of a budget, if there is one.
+
+    Raises:
+        BaselineError: it cannot be read.
+        BudgetNameError: it belongs to another test.
+    """
     from pytest_flopbudget.baseline.reader import read
 
     directory = request.settings.directory
