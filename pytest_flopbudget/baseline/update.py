@@ -113,14 +113,16 @@ def differences(
 def _targets(baseline: Baseline, profile: ModelProfile | Baseline) -> tuple[str, str]:
     """Return what was called and what is, the same twice if it is the same method of models."""
     before, now = baseline.model, profile.model
-    is_function = getattr(profile, "target", "") == now
-    same = before == now if is_function else _method(before) == _method(now)
+    target = getattr(profile, "target", None)  # a baseline tells it by the name of its model
+    called = _method(now) if target is None else target
+    same = before == now or (target != now and _method(before) == called)
     return ("", "") if same else (before, now)
 
 
 def _method(model: str) -> str:
     """Return which method of a model was called, none if the model itself was."""
-    return model.partition(".")[2]
+    method = model.rpartition(".")[2] if "." in model else ""
+    return method if method.isidentifier() else ""
 
 
 def _sizes_text(sizes: tuple[int, ...]) -> str:

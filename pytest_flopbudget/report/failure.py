@@ -14,7 +14,7 @@ from pytest_flopbudget.report.attribution import (
     attribution_sections,
     more_than_shown,
 )
-from pytest_flopbudget.report.scaling import scaling_sections
+from pytest_flopbudget.report.scaling.growth import scaling_sections
 from pytest_flopbudget.report.sentences import hint, sentence
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
 from pytest_flopbudget.verdict.limits import unaccepted_operators

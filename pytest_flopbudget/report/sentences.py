@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.metrics import METRICS, change_text, exact_metrics
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.report.attribution import changed_layers, growth_to_explain
-from pytest_flopbudget.report.scaling import exceeded_degree, growth_sentence
+from pytest_flopbudget.report.scaling.growth import exceeded_degree, growth_sentence
 from pytest_flopbudget.settings.measuring import AT_WORK
 from pytest_flopbudget.verdict.layer_changes import ChangeKind
 from pytest_flopbudget.verdict.limits import unaccepted_operators
