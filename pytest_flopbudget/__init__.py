@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_flopbudget.profile.environment import Environment as Environment
     from pytest_flopbudget.profile.model_profile import LayerProfile as LayerProfile
     from pytest_flopbudget.profile.model_profile import ModelProfile as ModelProfile
+    from pytest_flopbudget.profile.scaling_profile import ScalingProfile as ScalingProfile
 
 _HOMES = {
     "Environment": "profile.environment",
@@ -31,6 +32,7 @@ _HOMES = {
     "FlopBudgetError": "errors",
     "LayerProfile": "profile.model_profile",
     "ModelProfile": "profile.model_profile",
+    "ScalingProfile": "profile.scaling_profile",
     "profile_model": "api",
     "register_flop_formula": "measure.counting.formulas",
     "register_traffic_formula": "measure.counting.formulas",

@@ -9,7 +9,7 @@ from pytest_flopbudget.settings.measuring import MeasureSettings
 from pytest_flopbudget.settings.parsers import parse_each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from torch import nn
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def profile_model(
-    model: nn.Module,
+    model: nn.Module | Callable[..., Any],
     args: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -26,11 +26,13 @@ def profile_model(
     device: str | None = None,
     metrics: Iterable[str] = ("params", "gflops"),
     threads: int = 1,
+    modules: nn.Module | Mapping[str, nn.Module] | None = None,
 ) -> ModelProfile:
     """Profile one call of a model, layer by layer, and leave the model as it was.
 
     Args:
-        model: the module to call.
+        model: the module to call, or a bound method of one (`model.generate`), or any other
+            callable together with `modules`.
         args: its positional arguments, a tuple or one tensor. Without any arguments,
             Lightning's `example_input_array` is used if the model has it.
         kwargs: its keyword arguments.
@@ -41,6 +43,8 @@ def profile_model(
             model is if `None`.
         metrics: any of `params`, `gflops`, `traffic`, `operators`, `weights`, `latency`, `memory`.
         threads: intra-op threads on the CPU while timing.
+        modules: those that a callable calls: one module, whose layers are profiled, or a dict of
+            names and modules, whose layers are found under `name.path`.
 
     Returns:
         The profile: FLOPs count a multiply-add as two, latency is in milliseconds.
@@ -59,4 +63,4 @@ def profile_model(
 
     from pytest_flopbudget.measure.pipeline import measure
 
-    return measure(model, args, kwargs, settings)
+    return measure(model, args, kwargs, settings, modules=modules)

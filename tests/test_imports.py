@@ -39,7 +39,7 @@ APART = {(judge, "measure") for judge in ("base_commit", "verdict", "report", "s
 PLACES_OF_MEASURE = """
     torch_internals
     hardware
-    isolation input_descriptions
+    isolation input_descriptions targets
     call layers operators
     profiled_call call_interception error_notes lazy_modules
     params

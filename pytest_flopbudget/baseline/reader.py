@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget import real_files
 from pytest_flopbudget.baseline import yaml_nodes
 from pytest_flopbudget.baseline.record import FORMAT, Baseline, EnvironmentEntry, OwnCost
+from pytest_flopbudget.baseline.scaling import read_scaling, with_scaling
 from pytest_flopbudget.baseline.yaml_scalars import number_text
 from pytest_flopbudget.errors import BaselineError, FormatError, SumError
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, exact_metrics, figures_of, noisy_metrics
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from pytest_flopbudget.baseline.yaml_nodes import Node
     from pytest_flopbudget.metrics import Figure
 
-REQUIRED = ("format", "test", "model", "inputs", "mode", "engine", "total", "own")
+REQUIRED = ("format", "test", "model", "inputs", "mode", "engine")
+OF_ONE_SIZE = ("total", "own")
+OF_SIZES = ("of", "sizes", "scaling")
 OPTIONAL = ("thop", "data_dependent", "torch", "state", "ignored", "latency")
 
 
@@ -86,7 +89,8 @@ def parse(text: str, file: str) -> Baseline:
     if written is not None and written.number() != FORMAT:
         error = written.fail(f"format {FORMAT}, which this version reads")
         raise FormatError(error.sentence, error.hint)
-    keys = root.mapping(REQUIRED, OPTIONAL)
+    is_scaling = "scaling" in root.entries()
+    keys = root.mapping((*REQUIRED, *(OF_SIZES if is_scaling else OF_ONE_SIZE)), OPTIONAL)
     exact = {figure.yaml_key: figure for figure in figures_of(exact_metrics())}
     baseline = Baseline(
         test=keys["test"].text(),
@@ -97,13 +101,15 @@ def parse(text: str, file: str) -> Baseline:
         counter=keys["thop"].text() if "thop" in keys else None,
         torch=keys["torch"].text() if "torch" in keys else "",
         state=keys["state"].texts() if "state" in keys else (),
-        total=_costs(exact, keys["total"].mapping(optional=exact)),
-        own={path: _own(exact, node) for path, node in keys["own"].entries().items()},
+        total={} if is_scaling else _costs(exact, keys["total"].mapping(optional=exact)),
+        own={} if is_scaling else _owns(exact, keys["own"]),
         data_dependent="data_dependent" in keys and keys["data_dependent"].truth(),
         ignored=keys["ignored"].texts() if "ignored" in keys else (),
         environments=_environments(keys["latency"]) if "latency" in keys else {},
         lines=dict(_lines(root)),
     )
+    if is_scaling:
+        return with_scaling(baseline, read_scaling(keys["of"], keys["sizes"], keys["scaling"]))
     _check_sums(baseline, exact.values(), keys["total"])
     return baseline
 
@@ -124,6 +130,10 @@ def parse_totals(content: bytes, file: str) -> tuple[str, dict[str, int]]:
         raise keys["format"].fail(f"format {FORMAT}, which this version reads")
     exact = {figure.yaml_key: figure for figure in figures_of(exact_metrics())}
     return keys["test"].text(), _costs(exact, keys["total"].mapping(optional=exact))
+
+
+def _owns(exact: Mapping[str, Figure], node: Node) -> dict[str, OwnCost]:
+    return {path: _own(exact, layer) for path, layer in node.entries().items()}
 
 
 def _own(exact: Mapping[str, Figure], node: Node) -> OwnCost:

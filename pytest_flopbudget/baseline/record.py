@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.profile.layer_paths import is_below
+from pytest_flopbudget.profile.scaling_profile import Curve
 
 if TYPE_CHECKING:
     from pytest_flopbudget.metrics import Figure, Metric
@@ -40,6 +41,15 @@ class EnvironmentEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredScaling:
+    """What a model costs at several sizes."""
+
+    of: str  # what the sizes are sizes of
+    sizes: tuple[int, ...]
+    curves: dict[str, Curve]  # by metric
+
+
+@dataclass(frozen=True, kw_only=True)
 class Baseline:
     """A stored profile: exact costs of the model and each layer, the rest per environment."""
 
@@ -56,6 +66,7 @@ class Baseline:
     ignored: tuple[str, ...] = ()
     data_dependent: bool = False  # values of tensors decided about what was counted
     environments: dict[str, EnvironmentEntry] = field(default_factory=dict)  # by environment
+    scaling: StoredScaling | None = None  # then `total` is of the largest size, and `own` empty
     lines: dict[LOCATION, int] = field(default_factory=dict, compare=False, repr=False)
 
     def total_of(self, path: str, figure: Figure) -> int:

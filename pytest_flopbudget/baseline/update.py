@@ -93,14 +93,40 @@ def _torch(old: Baseline | None, profile: ModelProfile, measured: Iterable[Metri
     return "" if old is None else old.torch
 
 
-def differences(baseline: Baseline, profile: ModelProfile | Baseline) -> list[tuple[str, str, str]]:
+def differences(
+    baseline: Baseline, profile: ModelProfile | Baseline, sizes: tuple[int, ...] = ()
+) -> list[tuple[str, str, str]]:
     """Return the settings with which a baseline was not made: (which, baseline, profile)."""
+    of_profile = getattr(profile, "scaling", None)
+    sizes = of_profile.sizes if of_profile else sizes
+    stored = baseline.scaling.sizes if baseline.scaling else ()
     pairs = [
+        ("target", *_targets(baseline, profile)),
+        ("sizes", _sizes_text(stored), _sizes_text(sizes)),
         ("engine", baseline.engine, profile.engine),
         ("mode", baseline.mode, profile.mode),
         ("inputs", ", ".join(baseline.inputs), ", ".join(profile.inputs)),
     ]
     return [pair for pair in pairs if _without_dtypes(pair[1]) != _without_dtypes(pair[2])]
+
+
+def _targets(baseline: Baseline, profile: ModelProfile | Baseline) -> tuple[str, str]:
+    """Return what was called and what is, the same twice if it is the same method of models."""
+    before, now = baseline.model, profile.model
+    target = getattr(profile, "target", None)  # a baseline tells it by the name of its model
+    called = _method(now) if target is None else target
+    same = before == now or (target != now and _method(before) == called)
+    return ("", "") if same else (before, now)
+
+
+def _method(model: str) -> str:
+    """Return which method of a model was called, none if the model itself was."""
+    method = model.rpartition(".")[2] if "." in model else ""
+    return method if method.isidentifier() else ""
+
+
+def _sizes_text(sizes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, sizes)) if sizes else "none"
 
 
 def _without_dtypes(inputs: str) -> str:
@@ -136,6 +162,10 @@ def _figures(old: Baseline, new: Baseline) -> Iterator[tuple[Number, Number]]:
         yield old.total[figure.field], new.total[figure.field]
         for path in old.own.keys() & new.own.keys():
             yield old.own_of(path, figure), new.own_of(path, figure)
+    if old.scaling and new.scaling:
+        for key in old.scaling.curves.keys() & new.scaling.curves.keys():
+            curves = old.scaling.curves[key], new.scaling.curves[key]
+            yield from zip(*(curve.values for curve in curves), strict=False)
     for environment in old.environments.keys() & new.environments.keys():
         for metric in noisy_metrics():
             before = old.environments[environment].value_of(metric)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_flopbudget.baseline.record import FORMAT
+from pytest_flopbudget.baseline.scaling import scaling_lines
 from pytest_flopbudget.baseline.yaml_scalars import number_text, text_scalar
 from pytest_flopbudget.metrics import GFLOPS, LATENCY, exact_metrics, figures_of, noisy_metrics
 
@@ -29,22 +30,10 @@ def text_of(baseline: Baseline) -> str:
 
 def _lines(baseline: Baseline) -> Iterator[str]:
     yield HEADER
-    yield f"format: {FORMAT}"
-    yield f"test: {text_scalar(baseline.test)}"
-    yield f"model: {text_scalar(baseline.model)}"
-    yield f"inputs: [{', '.join(text_scalar(text, flow=True) for text in baseline.inputs)}]"
-    yield f"mode: {baseline.mode}"
-    yield f"engine: {baseline.engine}"
-    if baseline.counter:
-        yield f"thop: {text_scalar(baseline.counter)}"
-    if baseline.data_dependent:
-        yield "data_dependent: true   # the values of tensors decided what ran or what it costs"
-    if baseline.torch:
-        yield f"torch: {text_scalar(baseline.torch)}   {TORCH}"
-    if baseline.state:
-        yield f"state: [{', '.join(text_scalar(text, flow=True) for text in baseline.state)}]"
-    if baseline.ignored:
-        yield f"ignored: [{', '.join(text_scalar(text, flow=True) for text in baseline.ignored)}]"
+    yield from _head(baseline)
+    if baseline.scaling is not None:
+        yield from scaling_lines(baseline.scaling)
+        return
     yield f"total: {{{', '.join(_costs(baseline.total))}}}"
     yield "own:   # layers that cost nothing are left out" if baseline.own else "own: {}"
     for path, own in baseline.own.items():
@@ -55,6 +44,32 @@ def _lines(baseline: Baseline) -> Iterator[str]:
         for environment, entry in baseline.environments.items():
             yield f"  {text_scalar(environment)}:"
             yield from _entry(entry)
+
+
+def _head(baseline: Baseline) -> Iterator[str]:
+    yield f"format: {FORMAT}"
+    yield f"test: {text_scalar(baseline.test)}"
+    yield f"model: {text_scalar(baseline.model)}"
+    if baseline.scaling is not None:
+        yield f"of: {text_scalar(baseline.scaling.of)}"
+        yield f"sizes: [{', '.join(map(str, baseline.scaling.sizes))}]"
+    yield f"inputs: {_list(baseline.inputs)}"
+    yield f"mode: {baseline.mode}"
+    yield f"engine: {baseline.engine}"
+    if baseline.counter:
+        yield f"thop: {text_scalar(baseline.counter)}"
+    if baseline.data_dependent:
+        yield "data_dependent: true   # the values of tensors decided what ran or what it costs"
+    if baseline.torch:
+        yield f"torch: {text_scalar(baseline.torch)}   {TORCH}"
+    if baseline.state:
+        yield f"state: {_list(baseline.state)}"
+    if baseline.ignored:
+        yield f"ignored: {_list(baseline.ignored)}"
+
+
+def _list(texts: Iterable[str]) -> str:
+    return f"[{', '.join(text_scalar(text, flow=True) for text in texts)}]"
 
 
 def _layer(path: str, costs: str) -> str:

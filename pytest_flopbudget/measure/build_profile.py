@@ -36,7 +36,7 @@ def build_profile(
     device_run: DeviceRun,
 ) -> ModelProfile:
     """Return the profile of a call."""
-    layers, training = profiled.layers, profiled.call.training
+    layers, training, target = profiled.layers, profiled.call.training, profiled.call.target
     latency, memory = device_run.latency, device_run.memory
     columns = _param_columns(layers)
     if WEIGHTS.key in settings.metrics:
@@ -52,7 +52,8 @@ def build_profile(
     root = profiles[0]
     totals: dict[str, Any] = {figure.field: figure.of(root) for figure in figures_of(COUNTED)}
     return ModelProfile(
-        model=root.type,
+        model=root.type if target is None else target.title(root.type),
+        target="" if target is None else target.name,
         mode=settings.mode,
         engine=settings.engine,
         counter=None if settings.engine == "dispatch" else thop_engine.counter(),

@@ -18,6 +18,7 @@ from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.isolation.object_walk import ObjectWalk
 from pytest_flopbudget.measure.isolation.placement import TensorCopies
 from pytest_flopbudget.measure.isolation.process.output import Output
+from pytest_flopbudget.measure.targets.target import Target
 from pytest_flopbudget.measure.torch_internals.dispatch import functions_as_they_are
 from pytest_flopbudget.measure.torch_internals.pytree import tree_leaves
 
@@ -46,10 +47,17 @@ class ModelCall:
     training: bool
     gradients: bool = False  # whether forward differentiates, which inference mode allows, too
     output: Output = field(default_factory=Output, compare=False)  # of all calls with these
+    target: Target | None = None  # what is called, if that is not the model itself
 
     @classmethod
     def of(
-        cls, model: nn.Module, args: Any, kwargs: Mapping[str, Any] | None, *, training: bool
+        cls,
+        model: nn.Module,
+        args: Any,
+        kwargs: Mapping[str, Any] | None,
+        *,
+        training: bool,
+        target: Target | None = None,
     ) -> ModelCall:
         """Return the call with a tuple or one tensor; without any, with `example_input_array`."""
         if kwargs is not None and not isinstance(kwargs, Mapping):
@@ -58,13 +66,14 @@ class ModelCall:
                 "give positional arguments as a tuple: profile_model(model, (x, y))",
             )
         args, kwargs = _positional(args), dict(kwargs or {})
-        example = _example_input(model) if not args and not kwargs else None
+        needs_example = not args and not kwargs and target is None
+        example = _example_input(model) if needs_example else None
         if isinstance(example, Mapping):
             kwargs = dict(example)
         elif example is not None:
             args = _positional(example)
         args, named = replayed((args, kwargs))
-        return cls(args, named, training)
+        return cls(args, named, training, target=target)
 
     def mapped(self, function: Callable[[torch.Tensor], torch.Tensor]) -> ModelCall:
         """Return the call with `function(tensor)` for each tensor in containers and iterators."""
@@ -108,6 +117,18 @@ class ModelCall:
         leaves = tree_leaves((self.args, self.kwargs))
         return SavedState([leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)])
 
+    def saved_before_a_run(self) -> SavedState:
+        """Save what each run is to find as the first one did: a scheduler begins at its start."""
+        leaves = tree_leaves((self.args, self.kwargs))
+        holders = [] if self.target is None else self.target.holders
+        objects = [leaf for leaf in leaves if not isinstance(leaf, torch.Tensor)]
+        return SavedState([*objects, *holders])
+
+    def owner(self, model: nn.Module) -> Any:
+        """Return what a call may change: the model, and what holds the function that is called."""
+        holders = [] if self.target is None else self.target.holders
+        return [model, *holders] if holders else model
+
     def tensors(self) -> list[torch.Tensor]:
         """Return the tensors among the arguments."""
         return list(tensors_in((self.args, self.kwargs)))
@@ -125,7 +146,8 @@ class ModelCall:
         has_gradients = self.training or self.gradients
         try:
             with torch.enable_grad() if has_gradients else torch.no_grad():
-                return interruptible(model, *self.args, **self.kwargs)
+                function = model if self.target is None else self.target.function
+                return interruptible(function, *self.args, **self.kwargs)
         except RuntimeError as error:
             if has_gradients or not any(text in str(error) for text in NEEDS_GRADIENTS):
                 raise

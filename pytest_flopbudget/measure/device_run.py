@@ -130,7 +130,7 @@ def _timing(
 
 def _time(profiled: ProfiledCall, device: torch.device, timing: Timing) -> Latency:
     """Time the call, and undo what its rounds left in the model and in its inputs."""
-    before = profiled.call.saved_objects(), SavedState(profiled.model)
+    before = profiled.call.saved_objects(), SavedState(profiled.call.owner(profiled.model))
     latency = without_tracers(time_call, profiled, clock_of(device), timing)
     for state in before:
         state.restore()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_flopbudget.errors import FlopBudgetError
 from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.measure.call import shapes
+from pytest_flopbudget.measure.targets.wrong_calls import argument_note
 from pytest_flopbudget.measure.torch_internals.modules import CALL
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.profile.shapes import shape_text
@@ -32,6 +33,19 @@ def layer_note_on_error(layers: Layers) -> Iterator[None]:
     except BaseException as error:  # also what a time limit raises
         if note := _note(error, layers):
             _add(error, note)
+        raise
+
+
+@contextmanager
+def argument_note_on_error(args: Any, kwargs: Any) -> Iterator[None]:
+    """Add to an exception of the model what its arguments were probably meant to be."""
+    try:
+        yield
+    except FlopBudgetError:
+        raise
+    except Exception as error:
+        if note := argument_note(args, kwargs):
+            _add(error, visible(note))
         raise
 
 

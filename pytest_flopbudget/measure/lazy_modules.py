@@ -36,7 +36,7 @@ def initialized(model: nn.Module, call: ModelCall, seed: int) -> Iterator[None]:
     if not list(_lazy_tensors(model)):
         yield
         return
-    with restored_after(model) as state:
+    with restored_after(call.owner(model)) as state:
         others = [tensor for tensor in state.tensors if not is_lazy(tensor)]
         with contents_restored(others), memory_restored(others):
             copies = {id(t): (t, _copy(t)) for t in state.tensors if is_lazy(t)}

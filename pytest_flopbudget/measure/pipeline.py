@@ -8,18 +8,18 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from pytest_flopbudget.errors import MeasureError
 from pytest_flopbudget.measure.build_profile import build_profile
 from pytest_flopbudget.measure.call import GradientsNeededError, ModelCall
 from pytest_flopbudget.measure.counting import dispatch_engine, thop_engine
 from pytest_flopbudget.measure.device_run import run_on_device
-from pytest_flopbudget.measure.error_notes import layer_note_on_error
+from pytest_flopbudget.measure.error_notes import argument_note_on_error, layer_note_on_error
 from pytest_flopbudget.measure.isolation.interrupts import uninterrupted
 from pytest_flopbudget.measure.layers import uncompiled
 from pytest_flopbudget.measure.lazy_modules import initialized
 from pytest_flopbudget.measure.profiled_call import profiled_call
+from pytest_flopbudget.measure.targets.target import resolve
 from pytest_flopbudget.measure.torch_internals.dispatch import modes_restored
 from pytest_flopbudget.measure.torch_internals.tensors import (
     SUBCLASS_REFUSED,
@@ -31,8 +31,11 @@ from pytest_flopbudget.settings.measuring import LatencyGoal, MeasureSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from torch import nn
+
     from pytest_flopbudget.measure.counting.flop_count import FlopCount
     from pytest_flopbudget.measure.profiled_call import ProfiledCall
+    from pytest_flopbudget.measure.targets.target import Target
     from pytest_flopbudget.profile.model_profile import ModelProfile
 
 NO_GOAL = LatencyGoal()
@@ -40,44 +43,50 @@ ONE_AT_A_TIME = RLock()  # flags, generators and handlers are the process's, not
 
 
 def measure(
-    model: nn.Module,
+    called: Any,
     args: Any,
     kwargs: Mapping[str, Any] | None,
     settings: MeasureSettings,
     goal: LatencyGoal = NO_GOAL,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    modules: Any = None,
 ) -> ModelProfile:
     """Profile one call of a model, and leave the model as it was.
 
     Threads that measure wait for each other.
 
     Args:
-        model: what is called.
+        called: a module, a bound method of one, or a function.
         args: its positional arguments, as `profile_model` takes them.
         kwargs: its keyword arguments.
         settings: what is measured, and how.
         goal: what the latency is for.
         progress: is told which phase begins.
+        modules: those that a function calls: one module, or a dict of names and modules.
 
     Raises:
         MeasureError: the model cannot be profiled.
         Exception: what the model itself raises.
     """
-    _check(model, settings)
-    with ONE_AT_A_TIME, modes_restored():
-        return _measure(model, args, kwargs, settings, goal, progress)
+    model, target = resolve(called, modules)
+    _check(settings)
+    with ONE_AT_A_TIME, modes_restored(), argument_note_on_error(args, kwargs):
+        return _measure(model, target, args, kwargs, settings, goal, progress)
 
 
 @uninterrupted
 def _measure(
     model: nn.Module,
+    target: Target | None,
     args: Any,
     kwargs: Mapping[str, Any] | None,
     settings: MeasureSettings,
     goal: LatencyGoal,
     progress: Callable[[str], None],
 ) -> ModelProfile:
-    call = ModelCall.of(uncompiled(model), args, kwargs, training=settings.mode == "training")
+    training = settings.mode == "training"
+    call = ModelCall.of(uncompiled(model), args, kwargs, training=training, target=target)
     constructs = False  # subclasses of tensors, which needs a way around
     while True:
         try:
@@ -109,15 +118,7 @@ def _measure_call(
         return build_profile(profiled, settings, count, device_run)
 
 
-def _check(model: object, settings: MeasureSettings) -> None:
-    if isinstance(model, type) and issubclass(model, nn.Module):
-        name = model.__name__
-        raise MeasureError(f"expected a model, found the class `{name}`", f"call it: `{name}()`")
-    if not isinstance(model, nn.Module):
-        raise MeasureError(
-            f"expected a `torch.nn.Module` as the model, found `{type(model).__name__}`",
-            "the model comes first, then its arguments",
-        )
+def _check(settings: MeasureSettings) -> None:
     if settings.mode == "training" and torch.is_inference_mode_enabled():
         raise MeasureError(
             "training mode needs gradients, found `torch.inference_mode()`, which records none",

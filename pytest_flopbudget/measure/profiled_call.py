@@ -84,7 +84,7 @@ def profiled_call(model: nn.Module, call: ModelCall, *, seed: int = 0) -> Iterat
     """Yield the record of a call; the model and torch's global state are restored at the end."""
     layers = Layers(uncompiled(model))
     with (
-        restored_after(model) as state,
+        restored_after(call.owner(model)) as state,
         deeper_calls_allowed(FRAMES + FRAMES_PER_LAYER * layers.depth),
     ):
         yield ProfiledCall(model, layers, state, call, seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -48,9 +48,9 @@ class BudgetRequest:
     path: PurePosixPath  # of the baseline, relative to the budget folder
     settings: RunSettings
     budget_settings: BudgetSettings
-    model: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    model: Any = None
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
     @property
     def test(self) -> str:
@@ -79,7 +79,7 @@ def evaluate(request: BudgetRequest) -> Result:
         MeasureError: the model cannot be profiled.
         Exception: what the model itself raises.
     """
-    baseline = _read_baseline(request)
+    baseline = read_baseline(request)
     profile = _measure(request, baseline)
     return Result(
         test=request.test,
@@ -114,7 +114,13 @@ def _renaming(request: BudgetRequest, profile: ModelProfile) -> str | None:
     return command if new.parent.is_dir() else f"mkdir -p {folder} && {command}"
 
 
-def _read_baseline(request: BudgetRequest) -> Baseline | None:
+def read_baseline(request: BudgetRequest) -> Baseline | None:
+    """Return the baseline of a budget, if there is one.
+
+    Raises:
+        BaselineError: it cannot be read.
+        BudgetNameError: it belongs to another test.
+    """
     from pytest_flopbudget.baseline.reader import read
 
     directory = request.settings.directory
@@ -132,6 +138,7 @@ def _read_baseline(request: BudgetRequest) -> Baseline | None:
 
 def _measure(request: BudgetRequest, baseline: Baseline | None) -> ModelProfile:
     from pytest_flopbudget.measure.pipeline import measure
+    from pytest_flopbudget.measure.targets.target import split_modules
 
     settings, budget_settings = request.settings, request.budget_settings
     goal = LatencyGoal(
@@ -140,11 +147,13 @@ def _measure(request: BudgetRequest, baseline: Baseline | None) -> ModelProfile:
     )
     measure_settings = request.budget_settings.measure_settings
     rebuild = request.item.stash.get(REBUILD, None)
+    kwargs, modules = split_modules(request.model, request.kwargs)
     with progress_of(request.item) as progress:
 
         def measured(model: Any) -> ModelProfile:
-            args, kwargs = request.args, request.kwargs
-            return measure(model, args, kwargs, measure_settings, goal, progress)
+            return measure(
+                model, request.args, kwargs, measure_settings, goal, progress, modules=modules
+            )
 
         try:
             return measured(request.model)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -22,13 +23,16 @@ from pytest_flopbudget.settings.budget import parse_arguments, with_arguments
 from pytest_flopbudget.verdict.result import Unjudged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import PurePosixPath
 
     from pytest_flopbudget.plugin.outcome import TestOutcome
     from pytest_flopbudget.profile.model_profile import ModelProfile
+    from pytest_flopbudget.profile.scaling_profile import ScalingProfile
     from pytest_flopbudget.settings.run import RunSettings
     from pytest_flopbudget.verdict.result import Result
+
+T = TypeVar("T")
 
 CLAIMS = pytest.StashKey[dict[str, str]]()  # of the config: who uses which baseline
 
@@ -71,6 +75,51 @@ class FlopBudget:
 
         return evaluate_named
 
+    def scaling(
+        self,
+        sizes: Iterable[int],
+        /,
+        *,
+        name: str = "scaling",
+        of: str = "sequence length",
+        max_degree: int | None = None,
+        metrics: str | Iterable[str] | None = None,
+        **ceilings: float,
+    ) -> Callable[[Callable[[int], Any]], ScalingProfile]:
+        """Judge how a model grows with a size: each exact metric as a polynomial of it.
+
+        `flop_budget.scaling([128, 192, 257], max_degree=1)(build)`, where `build(n)` returns the
+        model of that size and its arguments, as `profile_model` takes them: `(model, args)`,
+        `(model, args, kwargs)` or `(function, args, kwargs, modules)`.
+
+        Args:
+            sizes: distinct whole numbers from 1 on; of k sizes, a degree up to k - 2 is confirmed.
+            name: of the budget, as in `named`.
+            of: what the sizes are sizes of.
+            max_degree: the highest power of the size by which a metric may grow.
+            metrics: exact ones; those of the settings by default.
+            ceilings: of the largest size: `max_gflops=48`.
+        """
+        __tracebackhide__ = True
+        from pytest_flopbudget.plugin import scaling
+
+        try:
+            found = scaling.check_sizes(sizes, max_degree)
+            arguments = scaling.arguments_of(metrics, ceilings)
+        except SettingsError as error:
+            raise failure(str(error)) from None
+
+        def evaluate_sizes(build: Callable[[int], Any]) -> ScalingProfile:
+            __tracebackhide__ = True
+
+            def evaluate_growth(request: BudgetRequest) -> tuple[Result, ScalingProfile]:
+                request = scaling.of_sizes(request, arguments)
+                return scaling.evaluate_scaling(request, build, found, of, max_degree)
+
+            return self._judge(name, {}, evaluate_growth)
+
+        return evaluate_sizes
+
     def _evaluate(
         self,
         name: str | None,
@@ -79,6 +128,21 @@ class FlopBudget:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> ModelProfile:
+        __tracebackhide__ = True
+
+        def evaluate_call(request: BudgetRequest) -> tuple[Result, ModelProfile]:
+            result = evaluate(replace(request, model=model, args=args, kwargs=kwargs))
+            return result, result.profile
+
+        return self._judge(name, arguments, evaluate_call)
+
+    def _judge(
+        self,
+        name: str | None,
+        arguments: Mapping[str, Any],
+        evaluate_request: Callable[[BudgetRequest], tuple[Result, T]],
+    ) -> T:
+        """Have one budget evaluated, fail the test if that fails, and return what was measured."""
         __tracebackhide__ = True
         settings = self._settings
         try:
@@ -94,11 +158,8 @@ class FlopBudget:
                 path=self._claim(name, budget_settings.name),
                 settings=settings,
                 budget_settings=budget_settings,
-                model=model,
-                args=args,
-                kwargs=kwargs,
             )
-            result = evaluate(request)
+            result, measured = evaluate_request(request)
         except STOPS:
             raise
         except Exception as error:
@@ -113,7 +174,7 @@ class FlopBudget:
             from pytest_flopbudget.report.failure import failure_lines
 
             self.outcome.fail(failure("\n".join(failure_lines(result))))
-        return result.profile
+        return measured
 
     @property
     def was_called(self) -> bool:
@@ -163,7 +224,7 @@ class InactiveFlopBudget(FlopBudget):
     def __init__(self) -> None:
         pass
 
-    def _evaluate(self, *_: object) -> ModelProfile:
+    def _judge(self, *_: object) -> Any:
         __tracebackhide__ = True
         pytest.skip(SKIP)
 

@@ -160,16 +160,22 @@ def _clashing_pairs(results: Sequence[Result]) -> list[tuple[Result, Result]]:
 def _write_baseline(result: Result, settings: RunSettings) -> BaselineChange:
     """Write what was measured into the baseline of a result, or into a proposal of it."""
     from pytest_flopbudget.baseline.reader import parse, read
+    from pytest_flopbudget.baseline.scaling import updated_scaling
     from pytest_flopbudget.baseline.writer import text_of
 
     old = read(settings.directory / result.path, result.file)
-    new = updated(
-        old,
-        result.profile,
-        result.budget_settings,
-        result.test,
-        adds_entry=settings.adds_entry or bool(settings.propose),
-    )
+    if result.scaling is not None:
+        new = updated_scaling(
+            old, result.profile, result.scaling.measured, result.budget_settings, result.test
+        )
+    else:
+        new = updated(
+            old,
+            result.profile,
+            result.budget_settings,
+            result.test,
+            adds_entry=settings.adds_entry or bool(settings.propose),
+        )
     change = BaselineChange(path=result.path, file=result.file, old=old, new=new)
     folder = settings.propose or settings.directory
     if change.kind is not UpdateKind.UNCHANGED:

@@ -95,6 +95,7 @@ class ModelProfile:
     """
 
     model: str
+    target: str = ""  # the method or function that was called, if not the model itself
     mode: str
     engine: str
     counter: str | None  # the distribution and version that counted, under the THOP engines

@@ -23,9 +23,9 @@ SHOWN_LAYERS = 8
 
 def changed_layers(result: Result, metric: Metric) -> list[LayerChange]:
     """List the layers whose cost changed against the baseline, if there is one."""
-    if result.baseline is None:
+    if result.layer_baseline is None:
         return []
-    return changes(metric, result.profile, result.baseline)
+    return changes(metric, result.profile, result.layer_baseline)
 
 
 def growth_to_explain(result: Result, metric: Metric, layers: list[LayerChange]) -> Fraction:
@@ -45,7 +45,7 @@ def attribution_sections(result: Result, keys: Collection[str]) -> Iterator[list
 
     Exact metrics have one cause, and so one list of layers; each noisy one has its own.
     """
-    if result.baseline is None or not keys:
+    if result.layer_baseline is None or not keys:
         return
     found = {key: changed_layers(result, METRICS[key]) for key in METRICS if key in keys}
     exact = {key: layers for key, layers in found.items() if layers and METRICS[key].exact}
@@ -59,7 +59,7 @@ def attribution_sections(result: Result, keys: Collection[str]) -> Iterator[list
     if rows := [_move(verdict) for verdict in moved if verdict.metric in found]:
         lines = aligned(rows[:SHOWN_LAYERS], "lrl", indent="  ")
         yield ["moved from a layer around or below:", *lines, *more_than_shown(rows)]
-    if former := renamed(result.profile, result.baseline):
+    if former := renamed(result.profile, result.layer_baseline):
         lines = [f"  {shown_path(old)} -> {shown_path(new)}" for new, old in former.items()]
         yield ["renamed, at the same cost:", *lines[:SHOWN_LAYERS], *more_than_shown(lines)]
 

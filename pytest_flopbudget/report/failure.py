@@ -14,6 +14,7 @@ from pytest_flopbudget.report.attribution import (
     attribution_sections,
     more_than_shown,
 )
+from pytest_flopbudget.report.scaling.growth import scaling_sections
 from pytest_flopbudget.report.sentences import hint, sentence
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
 from pytest_flopbudget.verdict.limits import unaccepted_operators
@@ -38,6 +39,7 @@ def explanation(result: Result) -> list[str]:
     sections = [
         wrap(visible(sentence(result)), WIDTH, break_long_words=False, break_on_hyphens=False),
         _metrics_table(result),
+        *scaling_sections(result),
         *attribution_sections(result, changed),
         _uncounted(result),
     ]

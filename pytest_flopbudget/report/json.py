@@ -94,6 +94,7 @@ def _budget(result: Result) -> dict[str, Any]:
         "failed": result.judgement.fails,
         "state_change": result.judgement.state_change or None,
         "metrics": {v.metric: _verdict(v) for v in result.judgement.metrics},
+        "scaling": None if result.scaling is None else serialization.encode(result.scaling),
         "ignored": [u.operator for u in result.profile.uncounted if u.operator in result.ignored],
         **profile,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_flopbudget.metrics import METRICS, change_text, exact_metrics
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.report.attribution import changed_layers, growth_to_explain
+from pytest_flopbudget.report.scaling.growth import exceeded_degree, growth_sentence
 from pytest_flopbudget.settings.measuring import AT_WORK
 from pytest_flopbudget.verdict.layer_changes import ChangeKind
 from pytest_flopbudget.verdict.limits import unaccepted_operators
@@ -77,6 +78,8 @@ def _uncounted_sentence(result: Result, metric: Metric) -> str:
 
 def _exceeded_sentence(result: Result, gravest: MetricVerdict) -> str:
     """Name what exceeds its budget, by how much, and the layer that grew most."""
+    if result.scaling is not None:
+        return growth_sentence(result, result.scaling)
     subject, mostly = f"`{result.profile.model}`", ""
     if gravest.path is None:
         mostly = _mostly(result, METRICS[gravest.metric])
@@ -137,6 +140,8 @@ def hint(result: Result) -> Iterator[str]:
         yield "run it again where less is going on, or give it more time, in seconds:"
         more = f"--flop-budget-time-limit={3 * result.budget_settings.time_limit:g}"
         yield f"  {result.update.command(f'--flop-budget {more}')}"
+    elif result.scaling is not None and any(exceeded_degree(result.scaling, v) for v in failing):
+        yield "an update cannot accept this: raise `max_degree` if the growth is meant"
     elif ceilings:
         names = ", ".join(f"`{name}`" for name in ceilings)
         yield f"an update cannot accept this: raise {names} if the growth is meant"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pytest_flopbudget.baseline.location import TestId, title_of
-from pytest_flopbudget.baseline.record import Baseline
+from pytest_flopbudget.baseline.record import Baseline, StoredScaling
 from pytest_flopbudget.baseline.update import ignored_operators
 from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.profile.model_profile import ModelProfile
+from pytest_flopbudget.profile.scaling_profile import Curve, NewTerm
 from pytest_flopbudget.settings.budget import BudgetSettings
 from pytest_flopbudget.verdict.verdict import UPDATE, Judgement
 
@@ -30,6 +31,23 @@ class UpdateCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScalingResult:
+    """What a budget over sizes found: each metric as a curve, beside the stored one."""
+
+    of: str  # what the sizes are sizes of
+    sizes: tuple[int, ...]
+    max_degree: int | None
+    curves: dict[str, Curve]  # by metric
+    stored: dict[str, Curve]
+    new_terms: tuple[NewTerm, ...]
+
+    @property
+    def measured(self) -> StoredScaling:
+        """What a baseline would store."""
+        return StoredScaling(of=self.of, sizes=self.sizes, curves=self.curves)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The result of one call of the fixture: what was measured, and its judgement."""
 
@@ -43,12 +61,18 @@ class Result:
     judgement: Judgement
     update: UpdateCommand
     built_for_real: str = ""  # why a declared model was, though nothing needed its values
+    scaling: ScalingResult | None = None  # then `profile` is that of the largest size
     renaming: str | None = None  # the command that makes a stale baseline the missing one
 
     @property
     def title(self) -> str:
         """The test, with the name that `named` gave to the budget."""
         return title_of(self.test, self.name)
+
+    @property
+    def layer_baseline(self) -> Baseline | None:
+        """The baseline, if it has layers to compare with: not that of a budget over sizes."""
+        return None if self.scaling is not None else self.baseline
 
     @property
     def short_name(self) -> str:
@@ -66,6 +90,8 @@ class Result:
             return baseline.line("state")
         verdict = self.judgement.failing[0]
         metric = METRICS[verdict.metric]
+        if self.scaling is not None:
+            return baseline.line("scaling", metric.yaml_key)
         if verdict.path is not None:
             return baseline.line("own", verdict.path)
         if not metric.exact and self.profile.environment is not None:

@@ -36,8 +36,6 @@ from pytest_flopbudget.measure.torch_internals.modules import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torch import nn
-
     Holder = tuple[Any, Any]  # a container, and what it held
 
 
@@ -141,9 +139,9 @@ class SavedState:
 
 
 @contextmanager
-def restored_after(model: nn.Module) -> Iterator[SavedState]:
-    """Restore the model and torch's global state at the end, also after an exception."""
-    state = SavedState(model)
+def restored_after(owner: object) -> Iterator[SavedState]:
+    """Restore all that an object holds and torch's global state at the end, whatever happens."""
+    state = SavedState(owner)
     with random_state_restored(), global_flags_restored():
         try:
             yield state

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget.measure.call_interception import intercepted_calls
 from pytest_flopbudget.measure.isolation.global_flags import garbage_collection_off
+from pytest_flopbudget.measure.isolation.model_state import SavedState
 from pytest_flopbudget.measure.layers import ROOT
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def measure_peak(profiled: ProfiledCall, meter: MemoryMeter) -> Memory:
     is no cost of a call.
     """
     model, layers, call = profiled.model, profiled.layers, profiled.call
-    objects = call.saved_objects()
+    objects = call.saved_before_a_run()
     peaks = _Peaks(len(layers), meter)
 
     def run() -> None:
@@ -44,7 +45,9 @@ def measure_peak(profiled: ProfiledCall, meter: MemoryMeter) -> Memory:
 
     with garbage_collection_off():
         run()
+        kept = SavedState(model)
         objects.restore()
+        kept.restore()  # what holds the model was restored, and the model with it
         _clear_gradients((*model.parameters(), *call.tensors()))
         gc.collect()
         with (

@@ -48,7 +48,7 @@ class Stopwatch:
     ) -> None:
         self._profiled = profiled
         self._model = profiled.model
-        self._before_a_round = [profiled.call.saved_objects()]
+        self._before_a_round = [profiled.call.saved_before_a_run()]
         self._clock = clock
         self._threads = threads
         self.limit_ns = limit_s * 1e9

@@ -39,7 +39,7 @@ def layer_columns(result: Result, texts: NumberedTexts) -> dict[str, Any]:
     `parent` is the place of the layer around one, which comes before it; -1 has none. `state` and
     `former` have an entry for each layer that is new, missing or renamed, by its place.
     """
-    former = {} if result.baseline is None else renamed(result.profile, result.baseline)
+    former = {} if result.layer_baseline is None else renamed(result.profile, result.layer_baseline)
     missing = list(_missing(result, set(former.values())))
     layers = [*result.profile.layers, *missing]
     places = {layer.path: place for place, layer in enumerate(layers)}
@@ -82,7 +82,7 @@ def _missing(result: Result, moved: set[str]) -> Iterator[LayerProfile]:
 
     Those around them that are gone as well cost nothing by themselves, and are not stored.
     """
-    stored = result.baseline.own if result.baseline else {}
+    stored = result.layer_baseline.own if result.layer_baseline else {}
     gone = {path: own.type for path, own in stored.items() if path not in result.profile}
     seen: set[str] = set()
     for path in gone:
@@ -125,7 +125,7 @@ def _costs(metric: Metric, layers: Sequence[LayerProfile]) -> dict[str, Any]:
 
 def _exact_changes(result: Result) -> dict[str, list[LayerChange]]:
     """List the layers whose own costs changed, for each exact metric that can be compared."""
-    profile, baseline = result.profile, result.baseline
+    profile, baseline = result.profile, result.layer_baseline
     if baseline is None:
         return {}
     return {
@@ -139,7 +139,7 @@ def _stored_times(result: Result) -> dict[str, float]:
     """Return the times of whole layers that the latency was compared with, as far as stored."""
     compared = {v.metric for v in result.judgement.metrics if v.baseline is not None}
     environment = result.profile.environment
-    if result.baseline is None or environment is None or LATENCY.key not in compared:
+    if result.layer_baseline is None or environment is None or LATENCY.key not in compared:
         return {}
-    entry = result.baseline.environments.get(environment.key)
+    entry = result.layer_baseline.environments.get(environment.key)
     return entry.layers if entry else {}

@@ -147,7 +147,8 @@ def test_what_is_no_model_is_said_so(project: Project) -> None:
     project.write("test_a.py", "def test_x(flop_budget):\n    flop_budget(torch.relu)\n")
     result = project.judge()
     result.assert_outcomes(failed=1)
-    assert "expected a `torch.nn.Module`" in sentence(failure_of(result, "test_x"))
+    said = sentence(failure_of(result, "test_x"))
+    assert "expected a model, or a method of one, found the function `relu`" in said
 
 
 def test_asking_for_it_by_name_and_never_calling_it_fails(project: Project) -> None:

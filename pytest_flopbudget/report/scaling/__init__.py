@@ -1,0 +1,1 @@
+"""Budgets over sizes: how a model grows, in words and as a curve."""
