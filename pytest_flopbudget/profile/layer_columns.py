@@ -135,7 +135,9 @@ def _of_baseline(before: Before | None) -> tuple[Column, Column]:
         return change_text(before.metric.of(layer), value)
 
     heading = f"baseline {before.metric.label}" if before else "baseline"
-    return Column(heading, figure, name="baseline"), Column("change", change, name="change")
+    return Column(heading, figure, spare=6, name="baseline"), Column(
+        "change", change, name="change"
+    )
 
 
 def _value(figure: Figure, layer: LayerProfile, profile: ModelProfile) -> str:
@@ -149,7 +151,7 @@ OTHER_COLUMNS = (
     Column(
         "calls",
         lambda layer, _: "-" if layer.calls is None else f"{layer.calls:,}",
-        spare=6,
+        spare=7,
         name="calls",
     ),
     Column("share", _share, spare=5, name="share"),
