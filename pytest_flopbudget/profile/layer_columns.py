@@ -136,7 +136,7 @@ def _of_baseline(before: Before | None) -> tuple[Column, Column]:
 
     heading = f"baseline {before.metric.label}" if before else "baseline"
     return Column(heading, figure, spare=6, name="baseline"), Column(
-        "change", change, name="change"
+        "change", change, spare=6, name="change"
     )
 
 
