@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_flopbudget.__main__ import main
 from pytest_flopbudget.baseline import store
+from pytest_flopbudget.baseline.record import StoredScaling
+from pytest_flopbudget.baseline.scaling import with_scaling
 from pytest_flopbudget.baseline.writer import text_of
+from pytest_flopbudget.profile.scaling_profile import Curve
 from pytest_flopbudget.report.history.texts import SHALLOW
 from tests.plugin.repository import git
 from tests.strategies import NET, baseline
@@ -65,6 +69,19 @@ def test_the_table_follows_a_rename(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows[1].endswith(r"  <script>alert(1)</script> \x1b[31m red")
     assert skipped.startswith("  skipped ")
     assert number == "1 budget"
+
+
+def test_a_budget_over_sizes_shows_its_largest(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = (8, 12, 16)
+    params = Curve.through(sizes, [8_000, 12_000, 16_000])
+    scaling = StoredScaling(of="width", sizes=sizes, curves={"params": params})
+    text = text_of(with_scaling(replace(baseline(NET), own={}), scaling))
+    store.write(folder / "budgets/test_net/test_net.scaling.yaml", text)
+    record(folder, "over sizes")
+    _, _, row, *_ = said(capsys, "budgets/test_net/test_net.scaling.yaml")
+    assert row.split()[2] == "16,000"
 
 
 @pytest.mark.usefixtures("folder")
