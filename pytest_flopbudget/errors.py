@@ -68,3 +68,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
     matches = get_close_matches(name, list(names), n=1)
     return f"did you mean `{matches[0]}`?" if matches else ""
+
+
+def with_nearest(sentence: str, name: str, names: Iterable[str]) -> str:
+    """Return a sentence about a name that is not valid, followed by the nearest valid one."""
+    near = nearest(name, names)
+    return f"{sentence}; {near}" if near else sentence

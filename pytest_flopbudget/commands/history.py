@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_flopbudget.base_commit.history import read_histories
 from pytest_flopbudget.baseline.stale import owners
-from pytest_flopbudget.errors import FlopBudgetError, SettingsError, nearest
+from pytest_flopbudget.errors import FlopBudgetError, SettingsError, with_nearest
 from pytest_flopbudget.escaping import visible_lines
 from pytest_flopbudget.report.history.texts import history_data, history_lines
 from pytest_flopbudget.report.html.page import history_text
@@ -71,10 +71,8 @@ def _chosen(budgets: Sequence[str], folder: Path) -> list[Path]:
         path = Path(budget).resolve()
         files = [f for f, test in known.items() if budget == test or path == (folder / f).resolve()]
         if not files:
-            near = nearest(budget, [*known.values(), *((folder / f).as_posix() for f in known)])
-            raise SettingsError(
-                f"`{budget}`: expected a file in `{folder}` or the node id of a test, found neither"
-                + (f"; {near}" if near else "")
-            )
+            said = f"`{budget}`: expected a file in `{folder}` or the node id of a test"
+            names = [*known.values(), *((folder / f).as_posix() for f in known)]
+            raise SettingsError(with_nearest(f"{said}, found neither", budget, names))
         chosen += files
     return [folder / file for file in dict.fromkeys(chosen or known)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.errors import BaselineError, SettingsError, nearest, one_of
+from pytest_flopbudget.errors import BaselineError, SettingsError, one_of, with_nearest
 from pytest_flopbudget.metrics import METRICS, exact_metrics
 from pytest_flopbudget.metrics import ceilings as all_ceilings
 from pytest_flopbudget.plugin.evaluate import BudgetRequest, read_baseline
@@ -79,9 +79,8 @@ def arguments_of(metrics: Any, ceilings: Mapping[str, Any]) -> dict[str, Any]:
     limited = {name: metric for name, metric in all_ceilings().items() if metric.exact}
     for name in ceilings:
         if name not in limited:
-            near = nearest(name, limited)
             raise SettingsError(
-                f"{WHERE}: unknown argument `{name}`" + (f"; {near}" if near else ""),
+                with_nearest(f"{WHERE}: unknown argument `{name}`", name, limited),
                 f"the ceilings of the largest size are {one_of(limited)}",
             )
     typed = {} if metrics is None else {"metrics": metrics}

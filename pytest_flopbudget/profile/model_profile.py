@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_flopbudget import serialization
-from pytest_flopbudget.errors import nearest
+from pytest_flopbudget.errors import with_nearest
 from pytest_flopbudget.escaping import encodable
 from pytest_flopbudget.profile.environment import Environment
 from pytest_flopbudget.profile.layer_paths import shown_path
@@ -152,8 +152,7 @@ class ModelProfile:
     def __getitem__(self, path: str) -> LayerProfile:
         path = encodable(path)
         if path not in self._by_path:
-            near = nearest(path, self._by_path)
-            raise KeyError(f"no layer `{path}`" + (f"; {near}" if near else ""))
+            raise KeyError(with_nearest(f"no layer `{path}`", path, self._by_path))
         return self._by_path[path]
 
     def __iter__(self) -> Iterator[LayerProfile]:

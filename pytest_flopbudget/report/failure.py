@@ -18,13 +18,11 @@ from pytest_flopbudget.report.scaling.growth import scaling_sections
 from pytest_flopbudget.report.sentences import hint, sentence
 from pytest_flopbudget.text_table import WIDTH, aligned, counted
 from pytest_flopbudget.verdict.limits import unaccepted_operators
-from pytest_flopbudget.verdict.verdict import Verdict
+from pytest_flopbudget.verdict.verdict import CHANGED, Verdict
 
 if TYPE_CHECKING:
     from pytest_flopbudget.verdict.result import Result
     from pytest_flopbudget.verdict.verdict import MetricVerdict
-
-CHANGED = (Verdict.EXCEEDED, Verdict.IMPROVED)  # verdicts that layers account for
 
 
 def failure_lines(result: Result) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_flopbudget.metrics import METRICS
 from pytest_flopbudget.verdict.limits import stored_value
-from pytest_flopbudget.verdict.verdict import Verdict
+from pytest_flopbudget.verdict.verdict import CHANGED, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ def growths(result: Result) -> list[Fraction]:
 
 
 def _is_changed(verdict: MetricVerdict, result: Result) -> bool:
-    if verdict.verdict in (Verdict.EXCEEDED, Verdict.IMPROVED):
+    if verdict.verdict in CHANGED:
         return True
     moved = verdict.measured is not None and verdict.measured != value_before(verdict, result)
     return METRICS[verdict.metric].exact and moved

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from pytest_flopbudget.errors import SettingsError, nearest, one_of
+from pytest_flopbudget.errors import SettingsError, one_of, with_nearest
 from pytest_flopbudget.metrics import METRICS, ceilings
 from pytest_flopbudget.settings import parsers
 from pytest_flopbudget.settings.measuring import MeasureSettings
@@ -77,9 +77,8 @@ def parse_arguments(where: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
         )
     for name in kwargs:
         if name not in parser_of:
-            near = nearest(name, parser_of)
             raise SettingsError(
-                f"{where}: unknown argument `{name}`" + (f"; {near}" if near else ""),
+                with_nearest(f"{where}: unknown argument `{name}`", name, parser_of),
                 f"the names are {one_of(parser_of)}",
             )
     return parsers.parse_each(where, parser_of, kwargs)

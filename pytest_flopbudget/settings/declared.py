@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_flopbudget.errors import SettingsError, nearest, one_of
+from pytest_flopbudget.errors import SettingsError, one_of, with_nearest
 from pytest_flopbudget.settings.budget import argument_parsers, parse_arguments
 
 SPEC = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<dtype>[a-z]\w*)\[(?P<shape>[\d\s,]*)\]")
@@ -64,9 +64,8 @@ def parse_declared(where: str, table: object) -> DeclaredModel:
         raise SettingsError(f"{where}: expected a table, found `{table!r}`")
     for key in table:
         if key not in names:
-            near = nearest(key, names)
             raise SettingsError(
-                f"{where}: unknown key `{key}`" + (f"; {near}" if near else ""),
+                with_nearest(f"{where}: unknown key `{key}`", key, names),
                 f"the keys are {one_of(names)}",
             )
     kwargs, args = table.get("kwargs", {}), table.get("args", [])
@@ -147,10 +146,10 @@ def _input(where: str, value: object) -> tuple[str, InputSpec | bool | int | flo
         )
     dtype = match["dtype"]
     if dtype not in (*FLOATING, *WHOLE):
-        near = nearest(dtype, (*FLOATING, *WHOLE))
+        dtypes = (*FLOATING, *WHOLE)
         raise SettingsError(
-            f"{where}: `inputs`: unknown dtype `{dtype}`" + (f"; {near}" if near else ""),
-            f"the dtypes are {one_of((*FLOATING, *WHOLE))}",
+            with_nearest(f"{where}: `inputs`: unknown dtype `{dtype}`", dtype, dtypes),
+            f"the dtypes are {one_of(dtypes)}",
         )
     shape = tuple(int(size) for size in match["shape"].split(",") if size.strip())
     return match["name"] or "", InputSpec(dtype=dtype, shape=shape)

@@ -31,6 +31,7 @@ class Verdict(Enum):
 
 UPDATE = "--update-budgets"
 UPGRADE = "upgrade"  # of torch or Python: what `fail_on` calls a growth that came with one
+CHANGED = (Verdict.EXCEEDED, Verdict.IMPROVED)  # verdicts that layers or sizes account for
 FAILING = frozenset({Verdict.UNCOUNTED, Verdict.EXCEEDED, Verdict.UNBUDGETED})
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from pytest_flopbudget.errors import SettingsError, nearest
+from pytest_flopbudget.errors import SettingsError, with_nearest
 from pytest_flopbudget.measure.isolation.random_state import random_state_restored, seed_generators
 
 if TYPE_CHECKING:
@@ -97,10 +97,12 @@ def _config_of(source: ModelSource, transformers: Any) -> Any:
         if Path(source.name).exists() or source.name in types:
             said = f"`{source.text}`: no configuration of transformers: {first_line(error)}"
             raise SettingsError(said) from error
-        near = nearest(source.name, types)
-        raise SettingsError(
+        said = (
             f"`{source.text}`: expected a model type, a folder or a `config.json`, found none of "
-            "that name, nor one in the local cache" + (f"; {near}" if near else ""),
+            "that name, nor one in the local cache"
+        )
+        raise SettingsError(
+            with_nearest(said, source.name, types),
             f"nothing is downloaded here: hf download {source.name} config.json"
             if "/" in source.name
             else "",
@@ -142,5 +144,4 @@ def _is_missing(name: str) -> bool:
 
 
 def _unknown(source: ModelSource, what: str, name: str, names: Iterable[str]) -> SettingsError:
-    near = nearest(name, names)
-    return SettingsError(f"`{source.text}`: no {what} `{name}`" + (f"; {near}" if near else ""))
+    return SettingsError(with_nearest(f"`{source.text}`: no {what} `{name}`", name, names))

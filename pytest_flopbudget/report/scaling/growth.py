@@ -9,7 +9,7 @@ from pytest_flopbudget.escaping import visible
 from pytest_flopbudget.metrics import METRICS, change_text
 from pytest_flopbudget.profile.layer_paths import shown_path
 from pytest_flopbudget.text_table import WIDTH, aligned
-from pytest_flopbudget.verdict.verdict import Verdict
+from pytest_flopbudget.verdict.verdict import CHANGED, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pytest_flopbudget.verdict.result import Result, ScalingResult
     from pytest_flopbudget.verdict.verdict import MetricVerdict
 
-CHANGED = (Verdict.EXCEEDED, Verdict.IMPROVED)  # verdicts that a curve shows
 BAR = 24  # characters of the longest bar
 SHOWN_TERMS = 8
 SHOWN_SIZES = 12

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from pytest_flopbudget.errors import SettingsError, nearest
+from pytest_flopbudget.errors import SettingsError, with_nearest
 from pytest_flopbudget.measure.counting.formulas.view_bytes import bytes_of
 from pytest_flopbudget.measure.torch_internals.dispatch import (
     HigherOrderOperator,
@@ -78,10 +78,9 @@ class Registry:
         name = _name_of(function, op)
         if not self.replaced.get(name):
             registered = [name for name, replaced in self.replaced.items() if replaced]
-            near = nearest(name, registered)
+            said = f"`{function}`: no formula was registered for `{name}`"
             raise SettingsError(
-                f"`{function}`: no formula was registered for `{name}`"
-                + (f"; {near}" if near else ""),
+                with_nearest(said, name, registered),
                 "built-in formulas stay: register another one in their place",
             )
         before = self.replaced[name].pop()
