@@ -109,7 +109,7 @@ def _figure_columns(profile: ModelProfile) -> Iterator[Column]:
 
 
 def _of_metric(metric: Metric) -> Column:
-    return _of_figure(metric)._replace(heading=metric.layer_heading)
+    return Column(metric.layer_heading, partial(_value, metric))
 
 
 def _of_figure(figure: Figure) -> Column:
